@@ -1,0 +1,131 @@
+"""Tables of comma-separated numbers in Kaggle's form: one row a line, the label first, with a header line or none.
+
+A row's number in a message is its line's number in the file, from 1, and a column's counts the label as 1.
+"""
+
+import csv
+import warnings
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from .lines import opened_lines
+from .parts import make_part
+from .source import Array, StrPath
+
+LABEL_NAMES = ("label", "class", "target")
+
+
+def read_csv(path: StrPath, dtype: DTypeLike | None = None) -> tuple[Array, Array]:
+    """Features (m, K) and labels (m,) of a .csv, a .csv.gz or a .zip that holds one .csv.
+
+    Without `dtype` the features are uint8 where every one is an integer from 0 to 255, else float64. Labels are int64
+    where all are whole numbers, else float64. NaN and infinities are kept. The first line is a header where one of its
+    fields is no number (an empty one aside).
+
+    Raises FileNotFoundError, TypeError where `dtype` is no integer or floating type, or ValueError that names the row:
+    one too short or too long, or a cell that is no number of its type.
+    """
+    path = Path(path)
+    chosen = None if dtype is None else _feature_type(dtype)
+    header, fields = _layout(path)
+    if chosen is None:
+        with suppress(ValueError):  # a value that is no uint8 ends this at its row
+            return _read(path, header, fields, np.dtype(np.uint8))
+        chosen = np.dtype(np.float64)
+    try:
+        return _read(path, header, fields, chosen)
+    except ValueError as fault:
+        raise _first_fault(path, header, fields, chosen, fault) from fault
+
+
+def _feature_type(dtype: DTypeLike) -> np.dtype[Any]:
+    chosen = np.dtype(dtype)
+    if chosen.kind not in "uif":
+        raise TypeError(f"dtype is {chosen}, expected an integer or floating type")
+    return chosen
+
+
+def _layout(path: Path) -> tuple[int, int]:
+    """The number of the header's line, 0 where there is none, and the count of fields in a row."""
+    with opened_lines(path) as lines:
+        number, first = next(lines, (0, ""))
+        if not first:
+            raise ValueError(f"{path} is empty, expected rows of a label and its features")
+        names = _split(first)
+        header = number if any(name.strip() and not _is_number(name) for name in names) else 0
+        if header and next(lines, None) is None:
+            raise ValueError(f"{path} holds one line that is no row of numbers, expected rows after a header")
+    if len(names) < 2:
+        raise ValueError(f"{path}, row {number} has 1 field, expected a label and at least one feature between commas")
+    if header:
+        _check_label_first(names, path)
+    return header, len(names)
+
+
+def _check_label_first(names: list[str], path: Path) -> None:
+    # A label in another place would be trained on as a feature, and the first feature taken as the label.
+    lower = [name.strip().lower() for name in names]
+    for name in LABEL_NAMES:
+        if name in lower and lower[0] not in LABEL_NAMES:
+            raise ValueError(f"{path} has {name!r} in column {lower.index(name) + 1}, expected the label in column 1")
+
+
+def _read(path: Path, header: int, fields: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    with opened_lines(path) as lines:
+        table = _parse((line for number, line in lines if number != header), fields, dtype)
+    return make_part(table["X"], table["y"], str(path))
+
+
+def _parse(lines: Iterable[str], fields: int, dtype: np.dtype[Any]) -> Array:
+    """Rows as records of a float64 `y` and `fields - 1` values `X`: loadtxt reads them as fast as plain numbers."""
+    record = np.dtype([("y", np.float64), ("X", dtype, (fields - 1,))])
+    with warnings.catch_warnings():
+        # Before numpy 2.4 loadtxt cut 3.7 down to the integer 3 and only warned.
+        warnings.simplefilter("error", DeprecationWarning)
+        return np.loadtxt(lines, record, comments=None, delimiter=",", quotechar='"', ndmin=1)
+
+
+def _first_fault(path: Path, header: int, fields: int, dtype: np.dtype[Any], fault: ValueError) -> ValueError:
+    """What is wrong with the first row that does not parse on its own, found a line at a time."""
+    with opened_lines(path) as lines:
+        for number, line in lines:
+            if number == header:
+                continue
+            cells = _split(line)
+            if len(cells) != fields:
+                return ValueError(f"{path}, row {number} has {len(cells)} fields, expected {fields}")
+            if not _parses(line, fields, dtype):
+                return _cell_fault(f"{path}, row {number}", cells, dtype)
+    return ValueError(f"{path} is no table of {fields} columns of numbers: {fault}")
+
+
+def _cell_fault(row: str, cells: list[str], dtype: np.dtype[Any]) -> ValueError:
+    for column, cell in enumerate(cells, 1):
+        if not _parses(f"0,{cell}" if column > 1 else f"{cell},0", 2, dtype):
+            expected = "a number" if column == 1 or dtype.kind == "f" else f"a number of type {dtype}"
+            return ValueError(f"{row}, column {column} holds {cell[:40]!r}, expected {expected}")
+    return ValueError(f"{row} is not {len(cells)} numbers between commas, expected no other quoting")
+
+
+def _parses(line: str, fields: int, dtype: np.dtype[Any]) -> bool:
+    try:
+        return len(_parse([line], fields, dtype)) == 1
+    except ValueError:
+        return False
+
+
+def _split(line: str) -> list[str]:
+    return next(csv.reader([line]))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True

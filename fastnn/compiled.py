@@ -1,0 +1,181 @@
+"""Training and prediction by the compiled kernels: allocates what they work on, and runs them in threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import workers
+from .architecture import OUTPUTS, Architecture
+from .errors import Diverged
+from .kernels import cache, inference, training
+from .kernels.network import FLOAT32, FLOAT64, UINT8, Rows
+from .kernels.optimizers import Rule
+from .kernels.simd import REGISTER_BYTES, TILE_ROWS
+from .kernels.sync import DIVERGED, NEXT, SLOTS, STEPS, STOP
+from .kernels.training import BLOCK, STRIP, Buffers, Data, Memory, Shards
+from .optimizers import OPTIMIZERS, Optimizer
+from .packing import Layout, aligned
+from .trainer import Poll, State
+
+Array = NDArray[Any]
+KINDS = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
+
+# Full-batch gradients are summed in this many parts at most, whatever the number of threads.
+SHARDS = 16
+
+
+def rows_of(X: Array) -> Rows:
+    """How kernels read X, which `inputs.features` has checked; X must live as long."""
+    factor = 1 / 255 if X.dtype == np.uint8 else 1.0
+    return Rows(X.ctypes.data, X.strides[0], KINDS[X.dtype.name], factor)
+
+
+def data_of(X: Array, Y: Array, architecture: Architecture, dtype: np.dtype[Any]) -> Data:
+    """X and Y, which `inputs` has checked, as kernels take them: labels or targets, the other empty."""
+    softmax = architecture.output == "softmax"
+    labels = Y if softmax else np.zeros(0, np.int64)
+    targets = np.zeros(0, dtype) if softmax else Y.reshape(-1)
+    return Data(rows_of(X), labels, targets, OUTPUTS.index(architecture.output))
+
+
+def buffers_of(layout: Layout, B: int) -> Buffers:
+    """Room for a block of B rows."""
+    dtype, N = layout.dtype, int(layout.layers[-2, 1])
+    values, gradients = aligned(B * layout.block, dtype), aligned(B * layout.block, dtype)
+    return Buffers(values, gradients, np.zeros(B, np.int64), np.zeros(B * N, dtype), np.zeros(B))
+
+
+class Trainer:
+    """Whole epochs inside one kernel in every thread; the State's arrays are packed at the start, unpacked by `finish`."""
+
+    def __init__(
+        self, architecture: Architecture, state: State, X: Array, Y: Array, batch_size: int | None, optimizer: Optimizer, threads: int
+    ) -> None:
+        self.state, self.optimizer, self.X, self.m = state, optimizer, X, len(X)
+        dtype = state.weights[0].dtype
+        self.layout = Layout(architecture, dtype)
+        self.network = self.layout.network(state.weights, state.biases)
+        self.data = data_of(X, Y, architecture, dtype)
+        self.slots = [aligned(self.layout.params, dtype) for _ in state.slots]
+        for flat, slot in zip(self.slots, state.slots, strict=True):
+            self.layout.pack(flat, slot[: len(state.weights)], slot[len(state.weights) :])
+        self.batch_size = min(batch_size or self.m, self.m)
+        self.full_batch = batch_size is None
+        self.control = np.zeros(SLOTS, np.int64)
+        blocks = -(-self.m // BLOCK)
+        shards = min(SHARDS, blocks) if self.full_batch else 0
+        self.threads = min(threads, shards or -(-self.batch_size // TILE_ROWS))
+        self.shards = Shards(aligned(shards * self.layout.params, dtype), np.zeros(shards), np.zeros(shards, np.int64), shards, self.layout.params)
+        self.buffers = [buffers_of(self.layout, BLOCK if self.full_batch else self.batch_size) for _ in range(self.threads if self.full_batch else 1)]
+        self.scratch = [aligned(STRIP * 2 * REGISTER_BYTES // dtype.itemsize, dtype) for _ in range(self.threads)]
+        self.right = np.zeros(8 * self.threads, np.int64)
+        self._call(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64), -1, 0, 1)  # compiles, in the main thread
+
+    def run(self, epochs: int, order: Array | None, poll: Poll) -> tuple[Array, Array]:
+        """See trainer.Trainer."""
+        before = [flat.copy() for flat in self._changing()]
+        losses, right = np.zeros(epochs), np.zeros(epochs, np.int64)
+        order = np.zeros(0, np.int64) if order is None else order
+        try:
+            self._run(losses, right, order, -1, poll)
+        finally:
+            taken = int(self.control[STEPS])
+            diverged = self.control[DIVERGED] or not np.isfinite(self.network.params).all()
+            if not diverged:
+                self.state.steps += taken
+        if diverged:
+            self._go_back(before, order, epochs, max(taken - 1, 0))
+            epoch, batch = divmod(taken, -(-self.m // self.batch_size))
+            raise Diverged(self.state.epochs + epoch + 1, batch + 1, self.optimizer.learning_rate)
+        return losses / self.m, right
+
+    def _changing(self) -> list[Array]:
+        return [self.network.params, self.network.transposed, *self.slots]
+
+    def _run(self, losses: Array, right: Array, order: Array, limit: int, poll: Poll) -> None:
+        self.control[:] = 0
+        workers.run(
+            lambda t: self._call(losses, right, order, limit, t, self.threads),
+            self.threads,
+            poll=lambda: poll(int(self.control[STEPS])),
+            interrupt=lambda: self.control.__setitem__(STOP, 1),
+        )
+
+    def _go_back(self, before: list[Array], order: Array, epochs: int, steps: int) -> None:
+        """Repeat this run up to its last good step; the same steps give the same bits."""
+        for flat, saved in zip(self._changing(), before, strict=True):
+            flat[:] = saved
+        self._run(np.zeros(epochs), np.zeros(epochs, np.int64), order, steps, lambda steps: None)
+        self.state.steps += int(self.control[STEPS])
+
+    def _call(self, losses: Array, right: Array, order: Array, limit: int, t: int, threads: int) -> None:
+        o = self.optimizer
+        rule = Rule(OPTIMIZERS.index(o.name), o.learning_rate, o.momentum, o.rho, o.beta_1, o.beta_2, o.epsilon)
+        none = np.zeros(0, self.layout.dtype)
+        memory = Memory(*[*self.slots, none, none][:2], self.state.steps)
+        common = rule, o.weight_decay, memory, self.buffers[t if self.full_batch else 0], self.scratch[t]
+        if self.full_batch:
+            training.train_full_batch(
+                t, threads, self.control, self.network, self.data, self.m, limit, *common, self.shards, losses, right
+            )
+        else:
+            training.train_minibatches(
+                t, threads, self.control, self.network, self.data, self.m, order, self.batch_size, limit, *common, self.right, losses, right
+            )
+
+    def finish(self) -> None:
+        """See trainer.Trainer."""
+        count = len(self.state.weights)
+        self.layout.unpack(self.network.params, self.state.weights, self.state.biases)
+        for flat, slot in zip(self.slots, self.state.slots, strict=True):
+            self.layout.unpack(flat, slot[:count], slot[count:])
+
+
+@contextmanager
+def messages(tell: Callable[[str], None]) -> Iterator[None]:
+    """See trainer.Backend."""
+
+    told: list[str] = []
+
+    def compiling(name: str) -> None:
+        if not told:
+            tell("compiling the kernels for this CPU, once: about ten seconds ...")
+        told.append(name)
+
+    cache.listeners.append(compiling)
+    try:
+        yield
+    finally:
+        cache.listeners.remove(compiling)
+
+
+def predict(architecture: Architecture, state: State, X: Array, threads: int) -> Array:
+    """See trainer.Backend. Memory for one block of rows a thread, besides the result."""
+    dtype, N = state.weights[0].dtype, architecture.sizes[-1]
+    layout = Layout(architecture, dtype)
+    network, rows, loss = layout.network(state.weights, state.biases), rows_of(X), OUTPUTS.index(architecture.output)
+    threads = min(threads, -(-len(X) // BLOCK))
+    buffers = [buffers_of(layout, min(BLOCK, len(X))) for _ in range(threads)]
+    out = np.empty(len(X) * N, dtype)
+    inference.predict(0, 1, network, rows, 0, loss, buffers[0], out)  # compiles, in the main thread
+    workers.run(lambda t: inference.predict(t, threads, network, rows, len(X), loss, buffers[t], out), threads)
+    return out.reshape(len(X), N)
+
+
+def evaluate(architecture: Architecture, state: State, X: Array, Y: Array, threads: int) -> tuple[float, int]:
+    """See trainer.Backend."""
+    dtype = state.weights[0].dtype
+    layout = Layout(architecture, dtype)
+    network, data = layout.network(state.weights, state.biases), data_of(X, Y, architecture, dtype)
+    blocks = -(-len(X) // BLOCK)
+    threads = min(threads, blocks)
+    buffers = [buffers_of(layout, min(BLOCK, len(X))) for _ in range(threads)]
+    losses, right = np.zeros(blocks), np.zeros(blocks, np.int64)
+    inference.evaluate(0, 1, network, data, 0, buffers[0], losses, right)  # compiles, in the main thread
+    workers.run(lambda t: inference.evaluate(t, threads, network, data, len(X), buffers[t], losses, right), threads)
+    return float(losses.sum() / len(X)), int(right.sum())

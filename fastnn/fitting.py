@@ -1,0 +1,95 @@
+"""The loop around a trainer: epochs and their shuffles, measurements, progress."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .architecture import Architecture
+from .history import History
+from .optimizers import Optimizer
+from .progress import Progress
+from .trainer import Backend, State
+
+Array = NDArray[Any]
+
+# Short epochs go to the trainer several at a time, so that starting threads (0.1 ms) costs nothing: as many as fill this
+# time, so that progress is seen, and no more row numbers than this.
+CHUNK_SECONDS = 0.1
+CHUNK_ROWS = 1 << 22
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a network is to be trained. batch_size None: all rows in one step, in their own order."""
+
+    epochs: int
+    batch_size: int | None
+    optimizer: Optimizer
+    seed: int
+    threads: int
+
+
+def fit_epochs(
+    backend: Backend,
+    architecture: Architecture,
+    state: State,
+    data: tuple[Array, Array],
+    validation: tuple[Array, Array] | None,
+    plan: Plan,
+    progress: Progress,
+) -> History:
+    """Train `state` for plan.epochs more epochs on data that has been checked. See MLP.fit."""
+    history, started, m = History(), time.perf_counter(), len(data[0])
+    state.begin(plan.optimizer)
+    with backend.messages(progress.message):
+        trainer = backend.Trainer(architecture, state, *data, plan.batch_size, plan.optimizer, plan.threads)
+        try:
+            while len(history) < plan.epochs:
+                count = 1 if validation else _next_epochs(history, plan, m)
+                done = len(history) * m
+                order = None if plan.batch_size is None else _order(state.epochs, count, m, plan.seed)
+                losses, right = trainer.run(count, order, lambda steps: progress.advance(done + steps * (plan.batch_size or m)))  # noqa: B023
+                state.epochs += count
+                if validation:
+                    trainer.finish()
+                    _validate(history, backend.evaluate(architecture, state, *validation, plan.threads), len(validation[0]), architecture)
+                _record(history, losses, right / m if architecture.classifies else None, time.perf_counter() - started, progress)
+        finally:
+            trainer.finish()
+    return history
+
+
+def _next_epochs(history: History, plan: Plan, m: int) -> int:
+    if not history.seconds:
+        return 1
+    last = history.seconds[-1] - (history.seconds[-2] if len(history) > 1 else 0.0)
+    fitting = int(min(CHUNK_SECONDS / max(last, 1e-9), CHUNK_ROWS / m))
+    return max(1, min(fitting, plan.epochs - len(history)))
+
+
+def _order(first: int, epochs: int, m: int, seed: int) -> Array:
+    """The rows' order in `epochs` epochs. It depends on the seed and on how many epochs the network has seen, so that
+    k epochs and then n - k are the same as n."""
+    return np.concatenate([np.random.default_rng((seed, first + epoch)).permutation(m) for epoch in range(epochs)])
+
+
+def _validate(history: History, figures: tuple[float, int], rows: int, architecture: Architecture) -> None:
+    history.val_loss.append(figures[0])
+    if architecture.classifies:
+        history.val_accuracy.append(figures[1] / rows)
+
+
+def _record(history: History, losses: Array, accuracies: Array | None, now: float, progress: Progress) -> None:
+    """An entry for every epoch; epochs that ran in one go share its time evenly."""
+    before = history.seconds[-1] if history.seconds else 0.0
+    for epoch, loss in enumerate(losses):
+        history.loss.append(float(loss))
+        if accuracies is not None:
+            history.accuracy.append(float(accuracies[epoch]))
+        history.seconds.append(before + (now - before) * (epoch + 1) / len(losses))
+        progress.epoch(history)

@@ -1,0 +1,101 @@
+"""From what users hand in to the few layouts that kernels see, with every value checked once.
+
+m rows, K features, N outputs. Whatever passes here can do no harm as unchecked memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from .architecture import Architecture
+
+Array = NDArray[Any]
+
+# Rows looked at in one go, so that checking a memory-mapped file takes little memory.
+CHUNK_NUMBERS = 1 << 22
+
+
+def features(name: str, X: ArrayLike, K: int, dtype: DTypeLike) -> Array:
+    """X as (m, K) of uint8, float32 or float64, native, each row contiguous; the caller's own memory where it is that already.
+
+    Other real dtypes are converted to `dtype`. Raises TypeError for what is no number, ValueError for a wrong shape, no
+    rows, or a value that is not finite in `dtype`.
+    """
+    array = X if isinstance(X, np.ndarray) else _as_array(name, X)
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers.")
+    if array.ndim != 2:
+        hint = f" {name}.reshape(1, -1) makes one row of it." if array.ndim == 1 else ""
+        raise ValueError(f"{name} has shape {array.shape}; expected two dimensions, (rows, {K}).{hint}")
+    if array.shape[1] != K:
+        raise ValueError(f"{name} has {array.shape[1]} features; expected {K}, the network's first size.")
+    if len(array) == 0:
+        raise ValueError(f"{name} has no rows; expected at least one.")
+    if array.dtype.kind == "f":
+        _check_finite(name, array, np.dtype(dtype))
+    if array.dtype not in (np.uint8, np.float32, np.float64) or not array.dtype.isnative:
+        array = array.astype(np.float64 if array.dtype == np.dtype(">f8") else dtype)
+    rows_contiguous = array.strides[1] == array.itemsize or K == 1
+    return array if rows_contiguous and array.strides[0] >= 0 else np.ascontiguousarray(array)
+
+
+def _as_array(name: str, X: ArrayLike) -> Array:
+    if hasattr(X, "toarray"):
+        raise TypeError(f"{name} is a sparse {type(X).__name__}; expected a dense array, such as {name}.toarray().")
+    try:
+        return np.asarray(X)
+    except ValueError:
+        raise ValueError(f"{name} has rows of different lengths; expected a table.") from None
+
+
+def _check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
+    """Raise ValueError at the first value that is not finite, or would not be after its conversion to dtype."""
+    largest = np.finfo(dtype).max
+    step = max(1, CHUNK_NUMBERS // max(1, array[0].size))
+    for start in range(0, len(array), step):
+        chunk = array[start : start + step]
+        if -largest <= chunk.min() and chunk.max() <= largest:  # false for NaN
+            continue
+        flat = np.flatnonzero(~(np.abs(chunk) <= largest))[0]
+        row, column = divmod(int(flat), array[0].size)
+        value = chunk.reshape(len(chunk), -1)[row, column]
+        where = f"row {start + row}" + (f", column {column}" if array.ndim > 1 else "")
+        raise ValueError(f"{name} holds {value} in {where}; expected finite numbers" + (f" that fit {dtype}." if np.isfinite(value) else "."))
+
+
+def labels_or_targets(name: str, y: ArrayLike, architecture: Architecture, m: int, dtype: DTypeLike) -> Array:
+    """y as int64 labels (m,) for softmax, else as targets (m, N) of dtype. Raises TypeError or ValueError."""
+    array = y if isinstance(y, np.ndarray) else _as_array(name, y)
+    if array.dtype.kind not in "buif":
+        raise TypeError(f"{name} has dtype {array.dtype}; expected numbers.")
+    N = architecture.sizes[-1]
+    expected = (m,) if architecture.output == "softmax" or N == 1 else (m, N)
+    if array.shape == (m, 1) and expected == (m,):
+        array = array[:, 0]
+    if array.ndim > 0 and len(array) != m:
+        raise ValueError(f"{name} has {len(array)} entries; expected {m}, one for each row of X.")
+    if array.shape != expected:
+        hint = f" For one-hot rows use {name}.argmax(axis=1)." if architecture.output == "softmax" and array.ndim == 2 else ""
+        raise ValueError(f"{name} has shape {array.shape}; expected {expected}.{hint}")
+    if array.dtype.kind == "f":
+        _check_finite(name, array, np.dtype(np.float64 if architecture.output == "softmax" else dtype))
+    if architecture.classifies:
+        _check_labels(name, array, N if architecture.output == "softmax" else 2)
+    if architecture.output == "softmax":
+        return np.ascontiguousarray(array, np.int64)
+    return np.array(array, dtype, order="C").reshape(m, N)
+
+
+def _check_labels(name: str, labels: Array, classes: int) -> None:
+    """Raise ValueError at the first label that is not one of 0..classes-1."""
+    wrong = (labels < 0) | (labels > classes - 1)
+    if labels.dtype.kind == "f":
+        wrong |= labels != np.floor(labels)
+    if wrong.any():
+        place = np.argwhere(wrong)[0]
+        value = labels[tuple(place)]
+        where = f"row {place[0]}" + (f", column {place[1]}" if len(place) > 1 else "")
+        raise ValueError(f"{name} holds {value} in {where}; expected whole numbers from 0 to {classes - 1}.")

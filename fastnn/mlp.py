@@ -1,0 +1,220 @@
+"""The network people use: build, fit, predict, save."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import inputs, storage
+from .architecture import Architecture
+from .checks import integer, one_of
+from .fitting import Plan, fit_epochs
+from .history import History
+from .initializers import Initializer
+from .optimizers import Optimizer
+from .progress import make_progress
+from .workers import thread_count
+from .trainer import Backend, State
+
+Array = NDArray[Any]
+DTYPES = ("float32", "float64")
+BACKENDS = ("numba", "numpy")
+
+
+def _backend(name: str) -> Backend:
+    """The module that computes; imported when first needed, because numba takes 0.3 s."""
+    if name == "numba":
+        from . import compiled
+
+        return compiled
+    from . import plain
+
+    return plain
+
+
+class MLP:
+    """A dense network (multi-layer perceptron): X -> activation(X @ W + b) -> ... -> output.
+
+    sizes: features, hidden layers, outputs, such as [784, 128, 10].
+    activation: "relu", "sigmoid", "tanh" or "identity"; one name, or one for each hidden layer.
+    output: "softmax" (classes 0..N-1, the default for N > 1), "sigmoid" (yes or no for each output, the default for one),
+        or "identity" (numbers, with the squared error as loss).
+    init: "he" (the default for relu), "glorot" (for all else), "uniform:0.5" (its half-width), "normal:0.01" (its
+        standard deviation), or an Initializer.
+    dtype: "float32" or "float64", of weights and arithmetic.
+    seed: of the first weights; the same seed gives the same bits.
+    backend: "numba", or "numpy" for the plain reference.
+
+    Features of dtype uint8 mean x / 255. Raises TypeError or ValueError for what it cannot use.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: str | Sequence[str] = "relu",
+        output: str | None = None,
+        init: str | Initializer | None = None,
+        dtype: str = "float32",
+        seed: int = 0,
+        backend: str = "numba",
+    ) -> None:
+        self.architecture = Architecture.of(sizes, activation, output)
+        one_of("backend", backend, BACKENDS)
+        self.backend = backend
+        self.dtype = np.dtype(_dtype_name(dtype))
+        rng = np.random.default_rng(integer("seed", seed, least=0))
+        default = "he" if "relu" in self.architecture.activations else "glorot"
+        initializer = Initializer.of(default if init is None else init)
+        drawn = [initializer.draw(rng, K, N) for K, N in self.architecture.layers]
+        self._state = State([W.astype(self.dtype) for W, _ in drawn], [b.astype(self.dtype) for _, b in drawn])
+
+    # --- parameters
+
+    @property
+    def weights(self) -> list[Array]:
+        """W (K, N) of every layer: the network's own arrays. Assign a list of the same shapes to replace them."""
+        return list(self._state.weights)
+
+    @weights.setter
+    def weights(self, values: Sequence[ArrayLike]) -> None:
+        self._state = State(self._parameters("weights", values, self._state.weights), self._state.biases, self._state.epochs)
+
+    @property
+    def biases(self) -> list[Array]:
+        """b (N,) of every layer: the network's own arrays. Assign a list of the same shapes to replace them."""
+        return list(self._state.biases)
+
+    @biases.setter
+    def biases(self, values: Sequence[ArrayLike]) -> None:
+        self._state = State(self._state.weights, self._parameters("biases", values, self._state.biases), self._state.epochs)
+
+    def _parameters(self, name: str, values: Sequence[ArrayLike], present: list[Array]) -> list[Array]:
+        arrays = [np.array(value, self.dtype, order="C") for value in values]
+        found, expected = [array.shape for array in arrays], [array.shape for array in present]
+        if found != expected:
+            raise ValueError(f"{name} has shapes {found}; expected {expected}.")
+        for layer, array in enumerate(arrays):
+            if not np.isfinite(array).all():
+                raise ValueError(f"{name}[{layer}] holds a value that is not finite; expected finite numbers.")
+        return arrays
+
+    # --- training
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        epochs: int = 5,
+        batch_size: int | None = 128,
+        optimizer: str = "adam",
+        learning_rate: float = 1e-3,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        seed: int = 0,
+        threads: int | None = None,
+        verbose: bool = True,
+    ) -> History:
+        """Train on X (m, K) and y, going on from where an earlier call stopped; returns what was measured.
+
+        y: labels (m,) in 0..N-1 for output "softmax", 0 or 1 for "sigmoid" ((m,) or (m, N)), numbers for "identity".
+        epochs: passes over all rows, reshuffled for each from `seed`. batch_size: rows of a step, or None for all of them;
+            the last batch may be smaller. The gradient is the mean over a batch.
+        optimizer: "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"; momentum is of "momentum" and "nesterov".
+        weight_decay: times the weights, added to their gradient; "adamw" takes it off the weights directly.
+        validation: (X, y) to measure after every epoch. threads: all usable CPUs where None. verbose: show progress.
+
+        Raises TypeError or ValueError before anything is trained; Diverged, and KeyboardInterrupt after Ctrl-C, with the
+        weights as after the last good step.
+        """
+        plan = Plan(
+            integer("epochs", epochs, least=1),
+            None if batch_size is None else integer("batch_size", batch_size, least=1),
+            Optimizer(optimizer, learning_rate, momentum=momentum, weight_decay=weight_decay),
+            integer("seed", seed, least=0),
+            thread_count(threads),
+        )
+        data = self._checked("X", X, "y", y)
+        held_out = None if validation is None else self._checked_validation(validation)
+        progress = make_progress(plan.epochs, len(data[0]), verbose)
+        try:
+            return fit_epochs(_backend(self.backend), self.architecture, self._state, data, held_out, plan, progress)
+        finally:
+            progress.close()
+
+    def _checked(self, X_name: str, X: ArrayLike, y_name: str, y: ArrayLike) -> tuple[Array, Array]:
+        features = inputs.features(X_name, X, self.architecture.sizes[0], self.dtype)
+        return features, inputs.labels_or_targets(y_name, y, self.architecture, len(features), self.dtype)
+
+    def _checked_validation(self, validation: tuple[ArrayLike, ArrayLike]) -> tuple[Array, Array]:
+        if not isinstance(validation, tuple | list) or len(validation) != 2:
+            raise TypeError(f"validation is a {type(validation).__name__}; expected a pair (X, y).")
+        return self._checked("validation X", validation[0], "validation y", validation[1])
+
+    # --- use
+
+    def predict_proba(self, X: ArrayLike, *, threads: int | None = None) -> Array:
+        """The outputs for X (m, K) as (m, N): probabilities, or the values themselves for output "identity"."""
+        features = inputs.features("X", X, self.architecture.sizes[0], self.dtype)
+        return _backend(self.backend).predict(self.architecture, self._state, features, thread_count(threads))
+
+    def predict(self, X: ArrayLike, *, threads: int | None = None) -> Array:
+        """For X (m, K): the likeliest class (m,) for output "softmax"; 0 or 1 for "sigmoid" and values for "identity",
+        (m,) for one output and (m, N) for several."""
+        outputs = self.predict_proba(X, threads=threads)
+        if self.architecture.output == "softmax":
+            return outputs.argmax(axis=1)
+        if self.architecture.output == "sigmoid":
+            outputs = (outputs > 0.5).astype(np.int64)
+        return outputs[:, 0] if self.architecture.sizes[-1] == 1 else outputs
+
+    def score(self, X: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> float:
+        """The share of rows predicted without a mistake; for output "identity" R2, averaged over the outputs."""
+        features, wanted = self._checked("X", X, "y", y)
+        if self.architecture.classifies:
+            return self._evaluate(features, wanted, threads)[1] / len(features)
+        residual = self.predict_proba(features, threads=threads).astype(np.float64) - wanted
+        spread = wanted - wanted.mean(axis=0, dtype=np.float64)
+        squares = (spread**2).sum(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r2 = 1 - (residual**2).sum(axis=0) / squares
+        return float(np.where(squares > 0, r2, 0.0).mean())
+
+    def loss(self, X: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> float:
+        """The mean loss: cross-entropy in nats, or half the squared error; summed over the outputs, without weight decay."""
+        features, wanted = self._checked("X", X, "y", y)
+        return self._evaluate(features, wanted, threads)[0]
+
+    def _evaluate(self, X: Array, y: Array, threads: int | None) -> tuple[float, int]:
+        return _backend(self.backend).evaluate(self.architecture, self._state, X, y, thread_count(threads))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the network to one safetensors file, which fastnn.load reads. An existing file is replaced as a whole."""
+        storage.save(path, self.architecture, self._state)
+
+
+def load(path: str | PathLike[str], *, backend: str = "numba") -> MLP:
+    """The network that MLP.save wrote. Raises ValueError for any other file; nothing in a file is ever executed."""
+    architecture, state = storage.load(path)
+    net = MLP(
+        architecture.sizes,
+        activation=architecture.activations,
+        output=architecture.output,
+        dtype=state.weights[0].dtype.name,
+        init="uniform:0",
+        backend=backend,
+    )
+    net._state = state
+    return net
+
+
+def _dtype_name(dtype: object) -> str:
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", getattr(dtype, "__name__", repr(dtype)))
+    one_of("dtype", name, DTYPES)
+    return str(name)

@@ -1,0 +1,86 @@
+"""Between a network's arrays, W (K, N) and b (N,), and the flat packed arrays of kernels/network.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .architecture import ACTIVATIONS, Architecture
+from .kernels import network as kernel
+from .kernels.simd import REGISTER_BYTES
+
+Array = NDArray[Any]
+ALIGNMENT = 64  # bytes of a cache line, and of the widest register
+
+
+def aligned(size: int, dtype: np.dtype[Any]) -> Array:
+    """`size` zeros that begin at a cache line."""
+    extra = ALIGNMENT // dtype.itemsize
+    memory = np.zeros(size + extra, dtype)
+    start = -memory.ctypes.data % ALIGNMENT // dtype.itemsize
+    return memory[start : start + size]
+
+
+class Layout:
+    """Where every layer's arrays lie in the flat ones, for one architecture and dtype.
+
+    layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row of
+    a block takes in `values`, all layers together.
+    """
+
+    def __init__(self, architecture: Architecture, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self.lanes = REGISTER_BYTES // dtype.itemsize
+        self.layers = np.zeros((len(architecture.layers) + 1, kernel.COLUMNS), np.int64)
+        self.params = self.transposed = self.block = 0
+        activations = (*architecture.activations, "identity")
+        for row, (K, N), activation in zip(self.layers, architecture.layers, activations, strict=False):
+            row[kernel.K_], row[kernel.N_], row[kernel.ACTIVATION] = K, N, ACTIVATIONS.index(activation)
+            row[kernel.WEIGHTS], row[kernel.BIAS] = self.params, self.params + K * self._padded(N)
+            row[kernel.TRANSPOSED], row[kernel.INPUT] = self.transposed, self.block
+            self.params += (K + 1) * self._padded(N)
+            self.transposed += N * self._padded(K)
+            self.block += self._padded(K)
+        self.layers[-1, kernel.INPUT] = self.block
+        self.block += self._padded(architecture.sizes[-1])
+
+    def _padded(self, columns: int) -> int:
+        return -(-columns // self.lanes) * self.lanes
+
+    def _panels(self, flat: Array, offset: int, K: int, N: int) -> Iterator[tuple[Array, slice]]:
+        """Every panel of a packed (K, N) matrix as a (K, width) view, and its columns."""
+        n = 0
+        while n < N:
+            width = self.lanes if N - n < 2 * self.lanes else 2 * self.lanes
+            yield flat[offset + n * K : offset + (n + width) * K].reshape(K, width), slice(n, min(n + width, N))
+            n += width
+
+    def pack(self, flat: Array, weights: list[Array], biases: list[Array]) -> None:
+        """Every W and b into the flat array of parameters (or of what an optimizer remembers)."""
+        for row, W, b in zip(self.layers, weights, biases, strict=False):
+            for panel, columns in self._panels(flat, row[kernel.WEIGHTS], *W.shape):
+                panel[:, : columns.stop - columns.start] = W[:, columns]
+            flat[row[kernel.BIAS] : row[kernel.BIAS] + len(b)] = b
+
+    def unpack(self, flat: Array, weights: list[Array], biases: list[Array]) -> None:
+        """The flat array of parameters into every W and b."""
+        for row, W, b in zip(self.layers, weights, biases, strict=False):
+            for panel, columns in self._panels(flat, row[kernel.WEIGHTS], *W.shape):
+                W[:, columns] = panel[:, : columns.stop - columns.start]
+            b[...] = flat[row[kernel.BIAS] : row[kernel.BIAS] + len(b)]
+
+    def pack_transposed(self, flat: Array, weights: list[Array]) -> None:
+        """Every W.T but the first layer's, which nothing needs."""
+        for row, W in zip(self.layers[1:], weights[1:], strict=False):
+            for panel, columns in self._panels(flat, row[kernel.TRANSPOSED], *W.T.shape):
+                panel[:, : columns.stop - columns.start] = W.T[:, columns]
+
+    def network(self, weights: list[Array], biases: list[Array]) -> kernel.Network:
+        """The packed copy of a network that kernels work on."""
+        params, transposed = aligned(self.params, self.dtype), aligned(self.transposed, self.dtype)
+        self.pack(params, weights, biases)
+        self.pack_transposed(transposed, weights)
+        return kernel.Network(self.layers, params, transposed, aligned(max(map(max, self.layers[:, :2])), self.dtype))

@@ -1,0 +1,101 @@
+"""Training and prediction by the NumPy reference, for `backend="numpy"`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import reference
+from .architecture import Architecture
+from .errors import Diverged
+from .optimizers import Optimizer
+from .trainer import Poll, State
+
+Array = NDArray[Any]
+
+# Rows that are predicted together, so that memory stays bounded.
+BLOCK = 4096
+
+
+def _real(X: Array, dtype: np.dtype[Any]) -> Array:
+    """Features as the network's dtype; uint8 means x / 255."""
+    return X.astype(dtype) / dtype.type(255) if X.dtype == np.uint8 else X.astype(dtype, copy=False)
+
+
+class Trainer:
+    """`reference.train_step`, batch after batch."""
+
+    def __init__(
+        self, architecture: Architecture, state: State, X: Array, Y: Array, batch_size: int | None, optimizer: Optimizer, threads: int
+    ) -> None:
+        self.architecture, self.state, self.optimizer = architecture, state, optimizer
+        self.X, self.Y = _real(X, state.weights[0].dtype), Y
+        self.batch_size = min(batch_size or len(X), len(X))
+        parameters = range(len(state.weights + state.biases))
+        self.slots = [[slot[p] for slot in state.slots] for p in parameters]
+
+    def run(self, epochs: int, order: Array | None, poll: Poll) -> tuple[Array, Array]:
+        """See trainer.Trainer."""
+        losses, right, m, steps = np.zeros(epochs), np.zeros(epochs, np.int64), len(self.X), 0
+        for epoch in range(epochs):
+            for start in range(0, m, self.batch_size):
+                rows = slice(start, start + self.batch_size)
+                batch = rows if order is None else order[epoch * m : (epoch + 1) * m][rows]
+                loss, count = self._step(self.X[batch], self.Y[batch])
+                if not np.isfinite(loss):
+                    raise Diverged(self.state.epochs + epoch + 1, start // self.batch_size + 1, self.optimizer.learning_rate)
+                losses[epoch] += loss
+                right[epoch] += count
+                steps += 1
+                poll(steps)
+        return losses / m, right
+
+    def _step(self, X: Array, Y: Array) -> tuple[float, int]:
+        state, a = self.state, self.architecture
+        parameters = state.weights + state.biases
+        before = [P.copy() for P in parameters]
+        with np.errstate(all="ignore"):
+            loss, right = reference.train_step(
+                X, Y, state.weights, state.biases, self.slots, state.steps + 1, a.activations, a.output, self.optimizer
+            )
+        if not all(np.isfinite(P).all() for P in parameters):
+            for P, saved in zip(parameters, before, strict=True):
+                P[...] = saved
+            return np.nan, right
+        state.steps += np.isfinite(loss)
+        return loss, right
+
+    def finish(self) -> None:
+        """See trainer.Trainer: the State's own arrays have changed all along."""
+
+
+def _logits(architecture: Architecture, state: State, X: Array) -> Array:
+    real = _real(X, state.weights[0].dtype)
+    with np.errstate(all="ignore"):
+        return reference.forward(real, state.weights, state.biases, architecture.activations)[-1]
+
+
+def messages(tell: Callable[[str], None]) -> AbstractContextManager[None]:
+    """See trainer.Backend: nothing here takes long to begin."""
+    return nullcontext()
+
+
+def predict(architecture: Architecture, state: State, X: Array, threads: int) -> Array:
+    """See trainer.Backend."""
+    output = reference.OUTPUT[architecture.output]
+    blocks = [output(_logits(architecture, state, X[i : i + BLOCK])) for i in range(0, len(X), BLOCK)]
+    return np.concatenate(blocks)
+
+
+def evaluate(architecture: Architecture, state: State, X: Array, Y: Array, threads: int) -> tuple[float, int]:
+    """See trainer.Backend."""
+    loss, right = 0.0, 0
+    for i in range(0, len(X), BLOCK):
+        Z, block = _logits(architecture, state, X[i : i + BLOCK]), Y[i : i + BLOCK]
+        loss += float(reference.losses(Z, block, architecture.output).sum())
+        right += reference.correct(Z, block, architecture.output)
+    return loss / len(X), right

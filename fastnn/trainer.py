@@ -1,0 +1,69 @@
+"""What a backend does for `MLP`: the compiled one in compiled.py, the one to read and to compare with in plain.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .architecture import Architecture
+from .optimizers import Optimizer
+
+Array = NDArray[Any]
+Poll = Callable[[int], None]  # called now and then with the steps taken since the run began
+
+
+@dataclass
+class State:
+    """All that training changes. weights (K, N) and biases (N,), changed in place; epochs: those completed.
+
+    slots: what the optimizer named remembers, each shaped as weights + biases; steps: those it has taken.
+    """
+
+    weights: list[Array]
+    biases: list[Array]
+    epochs: int = 0
+    optimizer: str = ""
+    steps: int = 0
+    slots: list[list[Array]] = field(default_factory=list)
+
+    def begin(self, optimizer: Optimizer) -> None:
+        """Remember nothing of another optimizer."""
+        if self.optimizer != optimizer.name:
+            self.optimizer, self.steps = optimizer.name, 0
+            self.slots = [[np.zeros_like(P) for P in self.weights + self.biases] for _ in range(optimizer.slots)]
+
+
+class Trainer(Protocol):
+    """Trains one State on one data set."""
+
+    def run(self, epochs: int, order: Array | None, poll: Poll) -> tuple[Array, Array]:
+        """Train for whole epochs, their rows in `order` (epochs * m,), or None for the full batch.
+
+        Returns each epoch's mean loss and number of right rows. Raises Diverged or KeyboardInterrupt, both with the state as
+        after the last good step.
+        """
+
+    def finish(self) -> None:
+        """Bring what was learnt into the State."""
+
+
+class Backend(Protocol):
+    """A module with these two functions and a class Trainer."""
+
+    def Trainer(
+        self, architecture: Architecture, state: State, X: Array, Y: Array, batch_size: int | None, optimizer: Optimizer, threads: int
+    ) -> Trainer: ...
+
+    def messages(self, tell: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Within it, `tell` is told what takes long, such as compiling."""
+
+    def predict(self, architecture: Architecture, state: State, X: Array, threads: int) -> Array:
+        """Probabilities (m, N), or values for output "identity"."""
+
+    def evaluate(self, architecture: Architecture, state: State, X: Array, Y: Array, threads: int) -> tuple[float, int]:
+        """The mean loss, and the number of right rows."""

@@ -1,0 +1,143 @@
+"""Where compiled kernels are kept between processes.
+
+numba stamps a cache entry with its own source file only: after a change in a helper's file it would run the stale machine
+code. Here one directory is named after everything the machine code depends on: all kernel sources, numba, and the CPU.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import filelock
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+import platformdirs
+from numba import config
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
+
+# A process that waits this long for another one's compiler compiles for itself, and keeps nothing.
+PATIENCE_SECONDS = 120.0
+
+# Called with a kernel's name before it is compiled, so that somebody can say what takes so long.
+listeners: list[Callable[[str], None]] = []
+
+
+def fingerprint() -> str:
+    """Sixteen hexadecimal digits that change whenever compiled kernels have to."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
+    cpu = config.CPU_NAME or llvm.get_host_cpu_name()
+    features = config.CPU_FEATURES or llvm.get_host_cpu_features().flatten()
+    digest.update("\0".join([numba.__version__, llvmlite.__version__, cpu, features]).encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _lock() -> filelock.FileLock:
+    """One lock for all kernels, for they compile within each other; a thread may take it again and again."""
+    return filelock.FileLock(Path(str(directory())) / "lock")
+
+
+@cache
+def directory() -> Path | None:
+    """The directory of the kernels as they are now, or None, with one warning, where none can be written."""
+    root = Path(config.CACHE_DIR) if config.CACHE_DIR else Path(platformdirs.user_cache_dir("fastnn", appauthor=False))
+    path = root / f"kernels-{fingerprint()}"
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = filelock.FileLock(path / "lock")
+        probe.acquire(timeout=PATIENCE_SECONDS)
+        probe.release()
+    except (OSError, filelock.Timeout, NotImplementedError) as error:
+        warnings.warn(f"Compiled kernels cannot be kept in {path} ({error}); they are compiled anew in every process.", stacklevel=2)
+        return None
+    return path
+
+
+class _Locator(_CacheLocator):  # type: ignore[misc]
+    @classmethod
+    def from_function(cls, py_func: Any, py_file: Any) -> _Locator:
+        return cls()
+
+    def get_cache_path(self) -> str:
+        return str(directory())
+
+    def get_source_stamp(self) -> str:
+        return "the directory's name says it"
+
+    def get_disambiguator(self) -> str:
+        return "kernel"
+
+
+class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = [_Locator]  # noqa: RUF012
+
+
+class _KernelCache(FunctionCache):  # type: ignore[misc]
+    """numba's cache, with a lock from a miss to the save: two processes that save at once can mix up its index."""
+
+    _impl_class = _Implementation
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        found = super().load_overload(sig, target_context)
+        if found is None:
+            _announce(self._py_func.__name__)
+            try:
+                _lock().acquire(timeout=PATIENCE_SECONDS)
+            except (OSError, filelock.Timeout):
+                return None
+            found = super().load_overload(sig, target_context)  # the process that had the lock may have compiled it
+            if found is not None:
+                _lock().release()
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        if not _lock().is_locked:
+            return
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            warnings.warn(f"A compiled kernel could not be kept in {self.cache_path} ({error}).", stacklevel=2)
+        finally:
+            _lock().release()
+
+
+def _announce(name: str) -> None:
+    for listener in listeners:
+        listener(name)
+
+
+class _NoCache(NullCache):  # type: ignore[misc]
+    """Where nothing can be kept: only says that a kernel is being compiled."""
+
+    def __init__(self, py_func: Any) -> None:
+        self._name = py_func.__name__
+
+    def load_overload(self, sig: Any, target_context: Any) -> None:
+        _announce(self._name)
+
+
+class _LazyCache:
+    """Looks for the directory when the first kernel is called, not when the package is imported."""
+
+    def __init__(self, py_func: Any) -> None:
+        self._py_func = py_func
+        self._chosen: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        if self._chosen is None:
+            self._chosen = (_KernelCache if directory() else _NoCache)(self._py_func)
+        return getattr(self._chosen, name)
+
+
+def keep(dispatcher: Any) -> Any:
+    """Give a compiled function this cache in place of numba's own."""
+    dispatcher._cache = _LazyCache(dispatcher.py_func)
+    return dispatcher

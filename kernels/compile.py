@@ -1,0 +1,28 @@
+"""How every kernel is compiled, said once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from numba import njit
+from numpy.typing import NDArray
+
+from . import cache
+
+Array = NDArray[Any]  # float32 or float64, C-contiguous, indexed flat from an offset
+F = TypeVar("F", bound=Callable[..., object])
+
+# Sums may be reordered and contracted; NaN and infinity must stay what they are (no nnan, no ninf), or a diverged
+# loss could not be seen.
+FASTMATH = {"reassoc", "contract", "arcp", "afn", "nsz"}
+
+
+def kernel(function: F) -> F:
+    """Compile without the GIL; division by zero gives infinity, as in NumPy."""
+    return njit(nogil=True, error_model="numpy", fastmath=FASTMATH)(function)  # type: ignore[no-any-return]
+
+
+def entry(function: F) -> F:
+    """A kernel that Python calls: compiled like the others, and kept for the next process."""
+    return cache.keep(kernel(function))  # type: ignore[no-any-return]

@@ -1,0 +1,159 @@
+"""A whole network over a block of rows. Reference: `forward` and `backward` in fastnn/reference.py.
+
+The parameters of all layers lie in one flat array: for each layer W, packed, then b. Packed, a matrix of K rows lies in
+panels [panel][K][width]: as many as fit of two registers' width, then one or two of one register, the last filled up with
+zeros; the panel that begins with column n begins at n * K. `transposed` holds every W.T the same way.
+
+A block has B rows. Every layer's input lies at B * INPUT in `values`, and its gradient there in `gradients`; the logits,
+and their gradient, follow the last layer's input in `values`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .activations import activate, activate_backward
+from .compile import Array, kernel
+from .matmul import DEPTH, Matrix, multiply_panel
+from .simd import (
+    full,
+    lanes,
+    store,
+    store_first,
+    widen_first_float32,
+    widen_first_float64,
+    widen_first_uint8,
+    widen_float32,
+    widen_float64,
+    widen_uint8,
+)
+
+# Columns of `layers`, one row a layer: its sizes K and N, the activation of its output, and where its arrays begin.
+# The last row is the output's: only INPUT of it is used.
+K_, N_, ACTIVATION, WEIGHTS, BIAS, TRANSPOSED, INPUT, COLUMNS = 0, 1, 2, 3, 4, 5, 6, 7
+
+UINT8, FLOAT32, FLOAT64 = 0, 1, 2
+
+
+class Rows(NamedTuple):
+    """Rows of features in somebody else's memory, of any of three kinds; kernels read them by address.
+
+    address of the first number, bytes from row to row, kind of number, and the factor that turns it into a feature.
+    """
+
+    address: int
+    stride: int
+    kind: int
+    factor: float
+
+
+class Network(NamedTuple):
+    """layers (L + 1, COLUMNS) int64; params, transposed: flat; zero: as many zeros as the widest layer has inputs."""
+
+    layers: Array
+    params: Array
+    transposed: Array
+    zero: Array
+
+
+@kernel
+def widen_row(rows: Rows, row: int, out: Array, offset: int, K: int) -> None:
+    """out[offset : offset + K] = one row of features, as floating point."""
+    width = lanes(out)
+    start = rows.address + row * rows.stride
+    like = full(out, 0.0, 1)
+    whole = K // width * width
+    for k in range(0, whole, width):
+        if rows.kind == UINT8:
+            x = widen_uint8(start + k, width, like)
+        elif rows.kind == FLOAT32:
+            x = widen_float32(start + 4 * k, width, like)
+        else:
+            x = widen_float64(start + 8 * k, width, like)
+        store(out, offset + k, x * rows.factor)
+    if whole < K:
+        if rows.kind == UINT8:
+            x = widen_first_uint8(start + whole, K - whole, like)
+        elif rows.kind == FLOAT32:
+            x = widen_first_float32(start + 4 * whole, K - whole, like)
+        else:
+            x = widen_first_float64(start + 8 * whole, K - whole, like)
+        store_first(out, offset + whole, K - whole, x * rows.factor)
+
+
+@kernel
+def panel_width(packed: Array, left: int) -> int:
+    """The width of the panel that begins where `left` columns are left."""
+    width = lanes(packed)
+    return 2 * width if left >= 2 * width else width
+
+
+@kernel
+def multiply_packed(
+    rows: int, columns: int, depth: int, A: Matrix, packed: Array, offset: int, start: Matrix, C: Matrix
+) -> None:
+    """C = start + A @ B for a packed B of `depth` rows, a block of DEPTH rows at a time."""
+    n = 0
+    while n < columns:
+        wide = panel_width(packed, columns - n)
+        c = Matrix(C.data, C.offset + n, C.row, 1)
+        s = Matrix(start.data, start.offset + n, start.row, 1)
+        for k in range(0, depth, DEPTH):
+            a = Matrix(A.data, A.offset + k * A.column, A.row, A.column)
+            b = Matrix(packed, offset + n * depth + k * wide, wide, 1)
+            multiply_panel(rows, min(wide, columns - n), min(DEPTH, depth - k), a, b, s, c)
+            s = c
+        n += wide
+
+
+@kernel
+def forward(network: Network, values: Array, B: int, begin: int, end: int) -> None:
+    """Rows begin..end of a block through all layers, from their features to their logits."""
+    for l in range(len(network.layers) - 1):
+        layer = network.layers[l]
+        K, N = layer[K_], layer[N_]
+        z = B * network.layers[l + 1][INPUT] + begin * N
+        A = Matrix(values, B * layer[INPUT] + begin * K, K, 1)
+        bias = Matrix(network.params, layer[BIAS], 0, 1)
+        multiply_packed(end - begin, N, K, A, network.params, layer[WEIGHTS], bias, Matrix(values, z, N, 1))
+        activate(layer[ACTIVATION], values, z, (end - begin) * N)
+
+
+@kernel
+def gradient_of(network: Network, l: int, values: Array, gradients: Array) -> Array:
+    """Where the gradient of layer l's output lies: the logits' in their own place."""
+    return values if l == len(network.layers) - 2 else gradients
+
+
+@kernel
+def backward(network: Network, values: Array, gradients: Array, B: int, begin: int, end: int) -> None:
+    """Rows begin..end of a block back through all layers: from dZ of the logits to dZ of every hidden layer."""
+    for l in range(len(network.layers) - 2, 0, -1):
+        layer = network.layers[l]
+        K, N = layer[K_], layer[N_]
+        dz = Matrix(gradient_of(network, l, values, gradients), B * network.layers[l + 1][INPUT] + begin * N, N, 1)
+        a = B * layer[INPUT] + begin * K
+        zero = Matrix(network.zero, 0, 0, 1)
+        multiply_packed(end - begin, K, N, dz, network.transposed, layer[TRANSPOSED], zero, Matrix(gradients, a, K, 1))
+        activate_backward(network.layers[l - 1][ACTIVATION], values, a, gradients, a, (end - begin) * K)
+
+
+@kernel
+def transpose_rows(network: Network, l: int, begin: int, end: int) -> None:
+    """Bring rows begin..end of layer l's W into its W.T."""
+    layer = network.layers[l]
+    K, N = layer[K_], layer[N_]
+    width = lanes(network.params)
+    n = 0
+    while n < N:
+        wide = panel_width(network.params, N - n)
+        for k in range(begin, end):
+            panel = k // (2 * width) * (2 * width)
+            tall = 2 * width
+            if K - panel < tall:
+                panel, tall = k // width * width, width
+            out = layer[TRANSPOSED] + panel * N + n * tall + k - panel
+            source = layer[WEIGHTS] + n * K + k * wide
+            for j in range(min(wide, N - n)):
+                network.transposed[out + j * tall] = network.params[source + j]
+        n += wide

@@ -1,0 +1,474 @@
+"""SIMD vectors and register tiles as numba values; the only file that knows LLVM.
+
+`Vector` is LLVM's <lanes x float> or <lanes x double>, which LLVM lays over whatever registers the CPU has. A tile is a
+tuple of vectors, one a row, kept in registers. Sizes are counted in registers, so that one kernel serves both dtypes.
+Loads and stores are unchecked: whoever calls a kernel has checked the shapes.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.extending import intrinsic, models, register_model
+
+
+def _host_features() -> set[str]:
+    """The features kernels are compiled for: the host's, or those that NUMBA_CPU_NAME stands for."""
+    if config.CPU_NAME and config.CPU_NAME != "host":
+        return {"x86-64-v3": {"avx2"}, "haswell": {"avx2"}, "x86-64-v4": {"avx512f"}}.get(config.CPU_NAME, set())
+    return {name for name, present in llvm.get_host_cpu_features().items() if present}
+
+
+_FEATURES = _host_features()
+REGISTER_BYTES = 64 if "avx512f" in _FEATURES else 32 if "avx2" in _FEATURES else 16
+
+# A tile of TILE_ROWS rows of two registers: 16 accumulators where there are 32 registers (AVX-512, NEON), 8 where there
+# are 16. 8 x 2 ran at 350 of 356 GFLOP/s on two AVX-512 cores; 6 x 4 at 300 when W came from L2.
+TILE_ROWS = 8 if _FEATURES & {"avx512f", "neon"} else 4
+
+
+class Vector(types.Type):  # type: ignore[misc]
+    """`lanes` numbers of one floating-point dtype."""
+
+    def __init__(self, dtype: types.Float, lanes: int) -> None:
+        self.dtype = dtype
+        self.lanes = lanes
+        super().__init__(name=f"Vector({dtype} x {lanes})")
+
+
+class Mask(types.Type):  # type: ignore[misc]
+    """`lanes` booleans."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+        super().__init__(name=f"Mask({lanes})")
+
+
+def _llvm_float(dtype: types.Float) -> ir.Type:
+    return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
+
+
+def _llvm_vector(vector: Vector) -> ir.VectorType:
+    return ir.VectorType(_llvm_float(vector.dtype), vector.lanes)
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, vector: Vector) -> None:
+        super().__init__(manager, vector, _llvm_vector(vector))
+
+
+@register_model(Mask)
+class _MaskModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, mask: Mask) -> None:
+        super().__init__(manager, mask, ir.VectorType(ir.IntType(1), mask.lanes))
+
+
+_literal_intrinsic = intrinsic(prefer_literal=True)
+
+
+def _bytes(dtype: types.Type) -> int:
+    return int(dtype.bitwidth) // 8
+
+
+def _vector_of(array: types.Type, registers: types.Type) -> Vector | None:
+    """The type of `registers` registers of an array's dtype; None asks numba for the literal value."""
+    if not isinstance(registers, types.IntegerLiteral):
+        return None
+    dtype = array.dtype
+    return Vector(dtype, registers.literal_value * REGISTER_BYTES // _bytes(dtype))
+
+
+def _address(builder: Any, context: Any, array_type: types.Type, array: Any, index: Any) -> Any:
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
+
+
+def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
+    undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.IntType(32)(0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
+
+
+def _call(builder: Any, name: str, result: ir.Type, arguments: list[Any], **flags: Any) -> Any:
+    function_type = ir.FunctionType(result, [argument.type for argument in arguments])
+    return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments, **flags)
+
+
+def _suffix(vector_type: ir.VectorType) -> str:
+    return f"v{vector_type.count}f{32 if isinstance(vector_type.element, ir.FloatType) else 64}"
+
+
+def _multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
+    # fmuladd, not fma: on a CPU without FMA llvm.fma is a library call for every lane, 20 times slower.
+    return _call(builder, f"llvm.fmuladd.{_suffix(z.type)}", z.type, [x, y, z])
+
+
+# --- sizes
+
+
+@intrinsic
+def lanes(typing: Any, array: types.Type) -> Any:
+    """How many of an array's numbers one register holds."""
+    count = REGISTER_BYTES // _bytes(array.dtype)
+    return types.intp(array), lambda context, builder, sig, args: ir.Constant(context.get_value_type(types.intp), count)
+
+
+# --- memory
+
+
+@_literal_intrinsic
+def load(typing: Any, array: types.Type, index: types.Type, registers: types.Type) -> Any:
+    """The array's numbers from flat `index` on."""
+    vector = _vector_of(array, registers)
+    if vector is None:
+        return None
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = _address(builder, context, sig.args[0], args[0], args[1])
+        loaded = builder.load(builder.bitcast(address, _llvm_vector(vector).as_pointer()))
+        loaded.align = _bytes(vector.dtype)
+        return loaded
+
+    return vector(array, types.intp, registers), generate
+
+
+@_literal_intrinsic
+def store(typing: Any, array: types.Type, index: types.Type, vector: Vector) -> Any:
+    """array[index : index + lanes] = vector."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = _address(builder, context, sig.args[0], args[0], args[1])
+        stored = builder.store(args[2], builder.bitcast(address, args[2].type.as_pointer()))
+        stored.align = _bytes(vector.dtype)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), generate
+
+
+def _first(builder: Any, count: Any, lanes: int) -> Any:
+    """A mask of the first `count` lanes."""
+    short = ir.IntType(32)
+    index = ir.Constant(ir.VectorType(short, lanes), list(range(lanes)))
+    return builder.icmp_signed("<", index, _splat(builder, builder.trunc(count, short), lanes))
+
+
+def _masked_load(builder: Any, address: Any, vector: Vector, mask: Any, fill: Any) -> Any:
+    form = _llvm_vector(vector)
+    arguments = [builder.bitcast(address, form.as_pointer()), ir.IntType(32)(_bytes(vector.dtype)), mask, fill]
+    return _call(builder, f"llvm.masked.load.{_suffix(form)}.p0", form, arguments)
+
+
+def _masked_store(builder: Any, address: Any, vector: Vector, mask: Any, value: Any) -> None:
+    form = _llvm_vector(vector)
+    arguments = [value, builder.bitcast(address, form.as_pointer()), ir.IntType(32)(_bytes(vector.dtype)), mask]
+    _call(builder, f"llvm.masked.store.{_suffix(form)}.p0", ir.VoidType(), arguments)
+
+
+@_literal_intrinsic
+def load_first(
+    typing: Any, array: types.Type, index: types.Type, count: types.Type, fill: types.Type, registers: types.Type
+) -> Any:
+    """The first `count` numbers from flat `index` on, `fill` in the other lanes, whose memory is not touched."""
+    vector = _vector_of(array, registers)
+    if vector is None:
+        return None
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = _address(builder, context, sig.args[0], args[0], args[1])
+        mask = _first(builder, args[2], vector.lanes)
+        return _masked_load(builder, address, vector, mask, _splat(builder, args[3], vector.lanes))
+
+    return vector(array, types.intp, types.intp, vector.dtype, registers), generate
+
+
+@_literal_intrinsic
+def store_first(typing: Any, array: types.Type, index: types.Type, count: types.Type, vector: Vector) -> Any:
+    """array[index : index + count] = the vector's first `count` lanes; the rest of memory is not touched."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = _address(builder, context, sig.args[0], args[0], args[1])
+        _masked_store(builder, address, vector, _first(builder, args[2], vector.lanes), args[3])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vector), generate
+
+
+def _widening_load(source: types.Type, masked: bool) -> Callable[..., Any]:
+    """An intrinsic that reads `source` numbers at a raw byte address as a vector like `like`."""
+
+    @_literal_intrinsic
+    def widen(typing: Any, address: types.Type, count: types.Type, like: Vector) -> Any:
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            form = ir.VectorType(context.get_value_type(source), like.lanes)
+            pointer = builder.inttoptr(args[0], form.as_pointer())
+            if masked:
+                name = f"llvm.masked.load.v{like.lanes}{'i8' if source == types.uint8 else f'f{source.bitwidth}'}.p0"
+                mask, zeros = _first(builder, args[1], like.lanes), ir.Constant(form, [0] * like.lanes)
+                loaded = _call(builder, name, form, [pointer, ir.IntType(32)(1), mask, zeros])
+            else:
+                loaded = builder.load(pointer)
+                loaded.align = 1
+            return _convert(builder, loaded, source, like, args[2].type)
+
+        return like(types.intp, types.intp, like), generate
+
+    return widen  # type: ignore[no-any-return]
+
+
+def _convert(builder: Any, loaded: Any, source: types.Type, like: Vector, form: ir.VectorType) -> Any:
+    if source == types.uint8:
+        return builder.uitofp(builder.zext(loaded, ir.VectorType(ir.IntType(32), like.lanes)), form)
+    if source.bitwidth == like.dtype.bitwidth:
+        return loaded
+    return (builder.fptrunc if source.bitwidth > like.dtype.bitwidth else builder.fpext)(loaded, form)
+
+
+# widen_X(address, count, like): a whole vector; widen_first_X: `count` numbers, zero in the other lanes. Apart, because
+# without AVX-512 a masked load of bytes is a branch for every lane.
+widen_uint8, widen_first_uint8 = _widening_load(types.uint8, False), _widening_load(types.uint8, True)
+widen_float32, widen_first_float32 = _widening_load(types.float32, False), _widening_load(types.float32, True)
+widen_float64, widen_first_float64 = _widening_load(types.float64, False), _widening_load(types.float64, True)
+
+
+@_literal_intrinsic
+def full(typing: Any, array: types.Type, value: types.Type, registers: types.Type) -> Any:
+    """A vector of the array's dtype with `value` in every lane."""
+    vector = _vector_of(array, registers)
+    if vector is None:
+        return None
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _splat(builder, args[1], vector.lanes)
+
+    return vector(array, vector.dtype, registers), generate
+
+
+# --- tiles
+
+
+def _tile_of(array: types.Type, rows: types.Type, registers: types.Type) -> types.UniTuple | None:
+    vector = _vector_of(array, registers)
+    if vector is None or not isinstance(rows, types.IntegerLiteral):
+        return None
+    return types.UniTuple(vector, rows.literal_value)
+
+
+@_literal_intrinsic
+def load_tile(
+    typing: Any, array: types.Type, index: types.Type, stride: types.Type, columns: types.Type, rows: types.Type, registers: types.Type
+) -> Any:
+    """`rows` vectors from flat `index` on, `stride` apart; only the first `columns` lanes of each are read."""
+    tile = _tile_of(array, rows, registers)
+    if tile is None:
+        return None
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
+        mask = _first(builder, args[3], tile.dtype.lanes)
+        zero = ir.Constant(_llvm_vector(tile.dtype), [0.0] * tile.dtype.lanes)
+        loaded = []
+        for _ in range(tile.count):
+            loaded.append(_masked_load(builder, builder.gep(data, [at]), tile.dtype, mask, zero))
+            at = builder.add(at, args[2])
+        return context.make_tuple(builder, tile, loaded)
+
+    return tile(array, types.intp, types.intp, types.intp, rows, registers), generate
+
+
+@_literal_intrinsic
+def store_tile(
+    typing: Any, array: types.Type, index: types.Type, stride: types.Type, columns: types.Type, tile: types.UniTuple
+) -> Any:
+    """Every row's first `columns` lanes go to flat `index` and on, `stride` apart."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
+        mask = _first(builder, args[3], tile.dtype.lanes)
+        for row in cgutils.unpack_tuple(builder, args[4]):
+            _masked_store(builder, builder.gep(data, [at]), tile.dtype, mask, row)
+            at = builder.add(at, args[2])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp, tile), generate
+
+
+@_literal_intrinsic
+def outer_add(
+    typing: Any, array: types.Type, index: types.Type, stride: types.Type, vector: Vector, tile: types.Type
+) -> Any:
+    """tile[r] + array[index + r * stride] * vector for every row r: a rank-1 update, the inner loop of a matmul."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, at, rows = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1], []
+        for row in cgutils.unpack_tuple(builder, args[4]):
+            scalar = builder.load(builder.gep(data, [at]))
+            rows.append(_multiply_add(builder, _splat(builder, scalar, vector.lanes), args[3], row))
+            at = builder.add(at, args[2])
+        return context.make_tuple(builder, sig.return_type, rows)
+
+    return tile(array, types.intp, types.intp, vector, tile), generate
+
+
+# --- arithmetic
+
+
+def _operands(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
+    """Both sides as LLVM vectors: a scalar is spread over the lanes."""
+    count = next(argument.lanes for argument in sig.args if isinstance(argument, Vector))
+    return [
+        value if isinstance(kind, Vector) else _splat(builder, value, count)
+        for kind, value in zip(sig.args, args, strict=True)
+    ]
+
+
+def _operator(function: Callable[..., Any], build: Callable[..., Any], compares: bool = False) -> None:
+    """Teach numba an operator between vectors, or a vector and a number."""
+
+    @infer_global(function)
+    class _Typing(AbstractTemplate):  # type: ignore[misc]
+        def generic(self, args: Any, kws: Any) -> Any:
+            vector = next((argument for argument in args if isinstance(argument, Vector)), None)
+            if vector is None or len(args) != 2:
+                return None
+            sides = [argument if isinstance(argument, Vector) else vector.dtype for argument in args]
+            return signature(Mask(vector.lanes) if compares else vector, *sides)
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return build(builder, *_operands(context, builder, sig, args))
+
+    for sides in ((Vector, Vector), (Vector, types.Float), (types.Float, Vector)):
+        lower_builtin(function, *sides)(lower)
+
+
+_operator(operator.add, lambda builder, x, y: builder.fadd(x, y))
+_operator(operator.sub, lambda builder, x, y: builder.fsub(x, y))
+_operator(operator.mul, lambda builder, x, y: builder.fmul(x, y))
+_operator(operator.truediv, lambda builder, x, y: builder.fdiv(x, y))
+_operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), compares=True)
+_operator(operator.gt, lambda builder, x, y: builder.fcmp_ordered(">", x, y), compares=True)
+_operator(operator.eq, lambda builder, x, y: builder.fcmp_ordered("==", x, y), compares=True)
+
+
+@intrinsic
+def multiply_add(typing: Any, x: types.Type, y: types.Type, z: types.Type) -> Any:
+    """x * y + z, rounded once where the CPU can; x and z may be numbers, y is a vector."""
+    sides = [side if isinstance(side, Vector) else y.dtype for side in (x, y, z)]
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _multiply_add(builder, *_operands(context, builder, sig, args))
+
+    return y(*sides), generate
+
+
+@intrinsic
+def where(typing: Any, mask: Mask, x: types.Type, y: types.Type) -> Any:
+    """x in the lanes where the mask is true, y in the others; one of them may be a number."""
+    vector = x if isinstance(x, Vector) else y
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        x_value, y_value = (
+            value if isinstance(kind, Vector) else _splat(builder, value, vector.lanes)
+            for kind, value in zip(sig.args[1:], args[1:], strict=True)
+        )
+        return builder.select(args[0], x_value, y_value)
+
+    return vector(mask, *(side if isinstance(side, Vector) else vector.dtype for side in (x, y))), generate
+
+
+@intrinsic
+def first(typing: Any, count: types.Type, like: Vector) -> Any:
+    """True in the first `count` lanes."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _first(builder, args[0], like.lanes)
+
+    return Mask(like.lanes)(types.intp, like), generate
+
+
+def _function(name: str) -> Callable[..., Any]:
+    """An intrinsic for one of LLVM's functions of one vector."""
+
+    @intrinsic
+    def function(typing: Any, x: Vector) -> Any:
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return _call(builder, f"llvm.{name}.{_suffix(args[0].type)}", args[0].type, args)
+
+        return x(x), generate
+
+    return function  # type: ignore[no-any-return]
+
+
+absolute = _function("fabs")
+square_root = _function("sqrt")
+nearest = _function("rint")
+
+
+@intrinsic
+def power_of_two(typing: Any, n: Vector) -> Any:
+    """2.0**n for whole n within the dtype's normal range: the exponent's bits, set directly."""
+    bits, bias, mantissa = (32, 127, 23) if n.dtype == types.float32 else (64, 1023, 52)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        form = ir.VectorType(ir.IntType(bits), n.lanes)
+        biased = builder.add(builder.fptosi(args[0], form), ir.Constant(form, [bias] * n.lanes))
+        return builder.bitcast(builder.shl(biased, ir.Constant(form, [mantissa] * n.lanes)), args[0].type)
+
+    return n(n), generate
+
+
+@intrinsic
+def by_dtype(typing: Any, like: types.Type, single: types.Type, double: types.Type) -> Any:
+    """single where `like` is float32, double where it is float64: chosen when the kernel is compiled."""
+    chosen = 1 if like.dtype == types.float32 else 2
+    result = (single, double)[chosen - 1]
+    return result(like, single, double), lambda context, builder, sig, args: args[chosen]
+
+
+@intrinsic
+def horner(typing: Any, x: Vector, coefficients: types.Type) -> Any:
+    """c[0] + c[1] * x + c[2] * x**2 + ..., from the last coefficient to the first."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        numbers = [
+            _splat(builder, context.cast(builder, number, types.float64, x.dtype), x.lanes)
+            for number in cgutils.unpack_tuple(builder, args[1])
+        ]
+        value = numbers.pop()
+        while numbers:
+            value = _multiply_add(builder, value, args[0], numbers.pop())
+        return value
+
+    return x(x, coefficients), generate
+
+
+# --- across the lanes
+
+
+@intrinsic
+def sum_lanes(typing: Any, x: Vector) -> Any:
+    """The sum of all lanes, by halves."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        zero = ir.Constant(args[0].type.element, 0.0)
+        name = f"llvm.vector.reduce.fadd.{_suffix(args[0].type)}"
+        return _call(builder, name, args[0].type.element, [zero, args[0]], fastmath=("reassoc",))
+
+    return x.dtype(x), generate
+
+
+@intrinsic
+def max_lanes(typing: Any, x: Vector) -> Any:
+    """The largest lane; NaN lanes are passed over."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return _call(builder, f"llvm.vector.reduce.fmax.{_suffix(args[0].type)}", args[0].type.element, args)
+
+    return x.dtype(x), generate
