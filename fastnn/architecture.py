@@ -50,7 +50,9 @@ def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     except TypeError:
         raise TypeError(f"sizes is {list(sizes)!r}; every size must be an integer.") from None
     if len(checked) < 2 or min(checked) < 1:
-        raise ValueError(f"sizes is {list(checked)}; expected at least two sizes (features and outputs), each at least 1.")
+        raise ValueError(
+            f"sizes is {list(checked)}; expected at least two sizes (features and outputs), each at least 1."
+        )
     return checked
 
 
@@ -59,7 +61,9 @@ def _activations(activation: str | Sequence[str], hidden: int) -> tuple[str, ...
     for name in (activation,) if isinstance(activation, str) else names:
         one_of("activation", name, ACTIVATIONS)
     if len(names) != hidden:
-        raise ValueError(f"activation names {len(names)} functions; expected one name, or one for each of the {hidden} hidden layers.")
+        raise ValueError(
+            f"activation names {len(names)} functions; expected one, or one for each of the {hidden} hidden layers."
+        )
     return names
 
 
@@ -68,5 +72,7 @@ def _output(output: str | None, outputs: int) -> str:
         return "softmax" if outputs > 1 else "sigmoid"
     one_of("output", output, OUTPUTS)
     if output == "softmax" and outputs == 1:
-        raise ValueError('output is "softmax" with one output, whose probability is always 1; use output="sigmoid" for two classes.')
+        raise ValueError(
+            'output is "softmax" with one output, whose probability is always 1; use output="sigmoid" for two classes.'
+        )
     return output

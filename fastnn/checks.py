@@ -25,11 +25,14 @@ def number(
     """value as a finite float with least <= value, above < value < below. Raises TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{argument} is {value!r}; expected a number.")
-    if not (math.isfinite(value) and least <= value and above < value < below):
+    checked = float(value)
+    if not (math.isfinite(checked) and least <= checked and above < checked < below):
         limits = [f"at least {least:g}" if least > -math.inf else "", f"above {above:g}" if above > -math.inf else ""]
         limits += [f"below {below:g}" if below < math.inf else ""]
-        raise ValueError(f"{argument} is {value!r}; expected a finite number {' and '.join(filter(None, limits))}".rstrip() + ".")
-    return float(value)
+        raise ValueError(
+            f"{argument} is {value!r}; expected a finite number {' and '.join(filter(None, limits))}".rstrip() + "."
+        )
+    return checked
 
 
 def integer(argument: str, value: object, *, least: int) -> int:

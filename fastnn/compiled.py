@@ -16,7 +16,7 @@ from .kernels import cache, inference, training
 from .kernels.network import FLOAT32, FLOAT64, UINT8, Rows
 from .kernels.optimizers import Rule
 from .kernels.simd import REGISTER_BYTES, TILE_ROWS
-from .kernels.sync import DIVERGED, NEXT, SLOTS, STEPS, STOP
+from .kernels.sync import DIVERGED, SLOTS, STEPS, STOP
 from .kernels.training import BLOCK, STRIP, Buffers, Data, Memory, Shards
 from .optimizers import OPTIMIZERS, Optimizer
 from .packing import Layout, aligned
@@ -51,10 +51,17 @@ def buffers_of(layout: Layout, B: int) -> Buffers:
 
 
 class Trainer:
-    """Whole epochs inside one kernel in every thread; the State's arrays are packed at the start, unpacked by `finish`."""
+    """Whole epochs inside one kernel in every thread; the State is packed at the start and unpacked by `finish`."""
 
     def __init__(
-        self, architecture: Architecture, state: State, X: Array, Y: Array, batch_size: int | None, optimizer: Optimizer, threads: int
+        self,
+        architecture: Architecture,
+        state: State,
+        X: Array,
+        Y: Array,
+        batch_size: int | None,
+        optimizer: Optimizer,
+        threads: int,
     ) -> None:
         self.state, self.optimizer, self.X, self.m = state, optimizer, X, len(X)
         dtype = state.weights[0].dtype
@@ -64,14 +71,24 @@ class Trainer:
         self.slots = [aligned(self.layout.params, dtype) for _ in state.slots]
         for flat, slot in zip(self.slots, state.slots, strict=True):
             self.layout.pack(flat, slot[: len(state.weights)], slot[len(state.weights) :])
+        self._none = np.zeros(0, dtype)
         self.batch_size = min(batch_size or self.m, self.m)
         self.full_batch = batch_size is None
         self.control = np.zeros(SLOTS, np.int64)
         blocks = -(-self.m // BLOCK)
         shards = min(SHARDS, blocks) if self.full_batch else 0
         self.threads = min(threads, shards or -(-self.batch_size // TILE_ROWS))
-        self.shards = Shards(aligned(shards * self.layout.params, dtype), np.zeros(shards), np.zeros(shards, np.int64), shards, self.layout.params)
-        self.buffers = [buffers_of(self.layout, BLOCK if self.full_batch else self.batch_size) for _ in range(self.threads if self.full_batch else 1)]
+        self.shards = Shards(
+            aligned(shards * self.layout.params, dtype),
+            np.zeros(shards),
+            np.zeros(shards, np.int64),
+            shards,
+            self.layout.params,
+        )
+        self.buffers = [
+            buffers_of(self.layout, BLOCK if self.full_batch else self.batch_size)
+            for _ in range(self.threads if self.full_batch else 1)
+        ]
         self.scratch = [aligned(STRIP * 2 * REGISTER_BYTES // dtype.itemsize, dtype) for _ in range(self.threads)]
         self.right = np.zeros(8 * self.threads, np.int64)
         self._call(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64), -1, 0, 1)  # compiles, in the main thread
@@ -116,8 +133,8 @@ class Trainer:
     def _call(self, losses: Array, right: Array, order: Array, limit: int, t: int, threads: int) -> None:
         o = self.optimizer
         rule = Rule(OPTIMIZERS.index(o.name), o.learning_rate, o.momentum, o.rho, o.beta_1, o.beta_2, o.epsilon)
-        none = np.zeros(0, self.layout.dtype)
-        memory = Memory(*[*self.slots, none, none][:2], self.state.steps)
+        first, second = (*self.slots, self._none, self._none)[:2]
+        memory = Memory(first, second, self.state.steps)
         common = rule, o.weight_decay, memory, self.buffers[t if self.full_batch else 0], self.scratch[t]
         if self.full_batch:
             training.train_full_batch(
@@ -125,7 +142,19 @@ class Trainer:
             )
         else:
             training.train_minibatches(
-                t, threads, self.control, self.network, self.data, self.m, order, self.batch_size, limit, *common, self.right, losses, right
+                t,
+                threads,
+                self.control,
+                self.network,
+                self.data,
+                self.m,
+                order,
+                self.batch_size,
+                limit,
+                *common,
+                self.right,
+                losses,
+                right,
             )
 
     def finish(self) -> None:

@@ -13,12 +13,12 @@ from .architecture import Architecture
 from .history import History
 from .optimizers import Optimizer
 from .progress import Progress
-from .trainer import Backend, State
+from .trainer import Backend, Poll, State
 
 Array = NDArray[Any]
 
-# Short epochs go to the trainer several at a time, so that starting threads (0.1 ms) costs nothing: as many as fill this
-# time, so that progress is seen, and no more row numbers than this.
+# Short epochs go to the trainer several at a time, so that starting threads (0.1 ms) costs nothing: as many as fill
+# this time, so that progress is seen, and no more row numbers than this.
 CHUNK_SECONDS = 0.1
 CHUNK_ROWS = 1 << 22
 
@@ -51,17 +51,22 @@ def fit_epochs(
         try:
             while len(history) < plan.epochs:
                 count = 1 if validation else _next_epochs(history, plan, m)
-                done = len(history) * m
                 order = None if plan.batch_size is None else _order(state.epochs, count, m, plan.seed)
-                losses, right = trainer.run(count, order, lambda steps: progress.advance(done + steps * (plan.batch_size or m)))  # noqa: B023
+                losses, right = trainer.run(count, order, _advance(progress, len(history) * m, plan.batch_size or m))
                 state.epochs += count
                 if validation:
                     trainer.finish()
-                    _validate(history, backend.evaluate(architecture, state, *validation, plan.threads), len(validation[0]), architecture)
-                _record(history, losses, right / m if architecture.classifies else None, time.perf_counter() - started, progress)
+                    figures = backend.evaluate(architecture, state, *validation, plan.threads)
+                    _validate(history, *figures, len(validation[0]), architecture)
+                accuracies = right / m if architecture.classifies else None
+                _record(history, losses, accuracies, time.perf_counter() - started, progress)
         finally:
             trainer.finish()
     return history
+
+
+def _advance(progress: Progress, done: int, step_rows: int) -> Poll:
+    return lambda steps: progress.advance(done + steps * step_rows)
 
 
 def _next_epochs(history: History, plan: Plan, m: int) -> int:
@@ -78,10 +83,10 @@ def _order(first: int, epochs: int, m: int, seed: int) -> Array:
     return np.concatenate([np.random.default_rng((seed, first + epoch)).permutation(m) for epoch in range(epochs)])
 
 
-def _validate(history: History, figures: tuple[float, int], rows: int, architecture: Architecture) -> None:
-    history.val_loss.append(figures[0])
+def _validate(history: History, loss: float, right: int, rows: int, architecture: Architecture) -> None:
+    history.val_loss.append(loss)
     if architecture.classifies:
-        history.val_accuracy.append(figures[1] / rows)
+        history.val_accuracy.append(right / rows)
 
 
 def _record(history: History, losses: Array, accuracies: Array | None, now: float, progress: Progress) -> None:

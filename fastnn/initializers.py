@@ -44,7 +44,7 @@ class Initializer:
         if isinstance(init, Initializer):
             return init
         if not isinstance(init, str):
-            raise TypeError(f"init is {init!r}; expected a name such as \"he\" or \"uniform:0.5\", or an Initializer.")
+            raise TypeError(f'init is {init!r}; expected a name such as "he" or "uniform:0.5", or an Initializer.')
         name, _, scale = init.partition(":")
         one_of("init", name, INITIALIZERS)
         try:

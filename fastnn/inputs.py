@@ -19,7 +19,7 @@ CHUNK_NUMBERS = 1 << 22
 
 
 def features(name: str, X: ArrayLike, K: int, dtype: DTypeLike) -> Array:
-    """X as (m, K) of uint8, float32 or float64, native, each row contiguous; the caller's own memory where it is that already.
+    """X as (m, K) of uint8, float32 or float64, native, each row contiguous; the caller's own memory where it is so.
 
     Other real dtypes are converted to `dtype`. Raises TypeError for what is no number, ValueError for a wrong shape, no
     rows, or a value that is not finite in `dtype`.
@@ -63,7 +63,10 @@ def _check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
         row, column = divmod(int(flat), array[0].size)
         value = chunk.reshape(len(chunk), -1)[row, column]
         where = f"row {start + row}" + (f", column {column}" if array.ndim > 1 else "")
-        raise ValueError(f"{name} holds {value} in {where}; expected finite numbers" + (f" that fit {dtype}." if np.isfinite(value) else "."))
+        raise ValueError(
+            f"{name} holds {value} in {where}; expected finite numbers"
+            + (f" that fit {dtype}." if np.isfinite(value) else ".")
+        )
 
 
 def labels_or_targets(name: str, y: ArrayLike, architecture: Architecture, m: int, dtype: DTypeLike) -> Array:
@@ -78,7 +81,11 @@ def labels_or_targets(name: str, y: ArrayLike, architecture: Architecture, m: in
     if array.ndim > 0 and len(array) != m:
         raise ValueError(f"{name} has {len(array)} entries; expected {m}, one for each row of X.")
     if array.shape != expected:
-        hint = f" For one-hot rows use {name}.argmax(axis=1)." if architecture.output == "softmax" and array.ndim == 2 else ""
+        hint = (
+            f" For one-hot rows use {name}.argmax(axis=1)."
+            if architecture.output == "softmax" and array.ndim == 2
+            else ""
+        )
         raise ValueError(f"{name} has shape {array.shape}; expected {expected}.{hint}")
     if array.dtype.kind == "f":
         _check_finite(name, array, np.dtype(np.float64 if architecture.output == "softmax" else dtype))

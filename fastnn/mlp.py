@@ -17,8 +17,8 @@ from .history import History
 from .initializers import Initializer
 from .optimizers import Optimizer
 from .progress import make_progress
-from .workers import thread_count
 from .trainer import Backend, State
+from .workers import thread_count
 
 Array = NDArray[Any]
 DTYPES = ("float32", "float64")
@@ -41,8 +41,8 @@ class MLP:
 
     sizes: features, hidden layers, outputs, such as [784, 128, 10].
     activation: "relu", "sigmoid", "tanh" or "identity"; one name, or one for each hidden layer.
-    output: "softmax" (classes 0..N-1, the default for N > 1), "sigmoid" (yes or no for each output, the default for one),
-        or "identity" (numbers, with the squared error as loss).
+    output: "softmax" (classes 0..N-1, the default for N > 1), "sigmoid" (yes or no for each output, the default for
+        N = 1), or "identity" (numbers, with the squared error as loss).
     init: "he" (the default for relu), "glorot" (for all else), "uniform:0.5" (its half-width), "normal:0.01" (its
         standard deviation), or an Initializer.
     dtype: "float32" or "float64", of weights and arithmetic.
@@ -82,7 +82,9 @@ class MLP:
 
     @weights.setter
     def weights(self, values: Sequence[ArrayLike]) -> None:
-        self._state = State(self._parameters("weights", values, self._state.weights), self._state.biases, self._state.epochs)
+        self._state = State(
+            self._parameters("weights", values, self._state.weights), self._state.biases, self._state.epochs
+        )
 
     @property
     def biases(self) -> list[Array]:
@@ -91,7 +93,9 @@ class MLP:
 
     @biases.setter
     def biases(self, values: Sequence[ArrayLike]) -> None:
-        self._state = State(self._state.weights, self._parameters("biases", values, self._state.biases), self._state.epochs)
+        self._state = State(
+            self._state.weights, self._parameters("biases", values, self._state.biases), self._state.epochs
+        )
 
     def _parameters(self, name: str, values: Sequence[ArrayLike], present: list[Array]) -> list[Array]:
         arrays = [np.array(value, self.dtype, order="C") for value in values]
@@ -124,14 +128,14 @@ class MLP:
         """Train on X (m, K) and y, going on from where an earlier call stopped; returns what was measured.
 
         y: labels (m,) in 0..N-1 for output "softmax", 0 or 1 for "sigmoid" ((m,) or (m, N)), numbers for "identity".
-        epochs: passes over all rows, reshuffled for each from `seed`. batch_size: rows of a step, or None for all of them;
-            the last batch may be smaller. The gradient is the mean over a batch.
+        epochs: passes over all rows, reshuffled for each from `seed`. batch_size: rows of a step, or None for all of
+            them; the last batch may be smaller. The gradient is the mean over a batch.
         optimizer: "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"; momentum is of "momentum" and "nesterov".
         weight_decay: times the weights, added to their gradient; "adamw" takes it off the weights directly.
         validation: (X, y) to measure after every epoch. threads: all usable CPUs where None. verbose: show progress.
 
-        Raises TypeError or ValueError before anything is trained; Diverged, and KeyboardInterrupt after Ctrl-C, with the
-        weights as after the last good step.
+        Raises TypeError or ValueError before anything is trained; Diverged, and KeyboardInterrupt after Ctrl-C, with
+        the weights as after the last good step.
         """
         plan = Plan(
             integer("epochs", epochs, least=1),
@@ -169,7 +173,8 @@ class MLP:
         (m,) for one output and (m, N) for several."""
         outputs = self.predict_proba(X, threads=threads)
         if self.architecture.output == "softmax":
-            return outputs.argmax(axis=1)
+            labels: Array = outputs.argmax(axis=1)
+            return labels
         if self.architecture.output == "sigmoid":
             outputs = (outputs > 0.5).astype(np.int64)
         return outputs[:, 0] if self.architecture.sizes[-1] == 1 else outputs
@@ -187,7 +192,7 @@ class MLP:
         return float(np.where(squares > 0, r2, 0.0).mean())
 
     def loss(self, X: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> float:
-        """The mean loss: cross-entropy in nats, or half the squared error; summed over the outputs, without weight decay."""
+        """The mean loss: cross-entropy in nats, or half the squared error, summed over the outputs; no weight decay."""
         features, wanted = self._checked("X", X, "y", y)
         return self._evaluate(features, wanted, threads)[0]
 
@@ -195,7 +200,7 @@ class MLP:
         return _backend(self.backend).evaluate(self.architecture, self._state, X, y, thread_count(threads))
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the network to one safetensors file, which fastnn.load reads. An existing file is replaced as a whole."""
+        """Write the network to one safetensors file, for fastnn.load. An existing file is replaced as a whole."""
         storage.save(path, self.architecture, self._state)
 
 

@@ -27,8 +27,8 @@ def aligned(size: int, dtype: np.dtype[Any]) -> Array:
 class Layout:
     """Where every layer's arrays lie in the flat ones, for one architecture and dtype.
 
-    layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row of
-    a block takes in `values`, all layers together.
+    layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row
+    of a block takes in `values`, all layers together.
     """
 
     def __init__(self, architecture: Architecture, dtype: np.dtype[Any]) -> None:

@@ -30,7 +30,14 @@ class Trainer:
     """`reference.train_step`, batch after batch."""
 
     def __init__(
-        self, architecture: Architecture, state: State, X: Array, Y: Array, batch_size: int | None, optimizer: Optimizer, threads: int
+        self,
+        architecture: Architecture,
+        state: State,
+        X: Array,
+        Y: Array,
+        batch_size: int | None,
+        optimizer: Optimizer,
+        threads: int,
     ) -> None:
         self.architecture, self.state, self.optimizer = architecture, state, optimizer
         self.X, self.Y = _real(X, state.weights[0].dtype), Y
@@ -47,7 +54,9 @@ class Trainer:
                 batch = rows if order is None else order[epoch * m : (epoch + 1) * m][rows]
                 loss, count = self._step(self.X[batch], self.Y[batch])
                 if not np.isfinite(loss):
-                    raise Diverged(self.state.epochs + epoch + 1, start // self.batch_size + 1, self.optimizer.learning_rate)
+                    raise Diverged(
+                        self.state.epochs + epoch + 1, start // self.batch_size + 1, self.optimizer.learning_rate
+                    )
                 losses[epoch] += loss
                 right[epoch] += count
                 steps += 1

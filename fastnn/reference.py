@@ -6,12 +6,16 @@ Equations: Goodfellow, Bengio and Courville, Deep Learning (2016), chapters 6 an
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from .optimizers import Optimizer
 
-Array = NDArray[np.floating]
+Array = NDArray[Any]
+Function = Callable[[Array], Array]
 
 
 # --- activations, each beside its derivative, which is given the activation's value A
@@ -20,28 +24,30 @@ Array = NDArray[np.floating]
 def sigmoid(Z: Array) -> Array:
     """1 / (1 + exp(-Z)); the exponent is never positive, so nothing overflows."""
     E = np.exp(-np.abs(Z))
-    return np.where(Z >= 0, 1 / (1 + E), E / (1 + E))
+    A: Array = np.where(Z >= 0, 1, E) / (1 + E)
+    return A
 
 
 def softmax(Z: Array) -> Array:
     """exp(Z) / sum(exp(Z)) along a row, shifted by the row's maximum so that nothing overflows."""
     E = np.exp(Z - Z.max(axis=1, keepdims=True))
-    return E / E.sum(axis=1, keepdims=True)
+    P: Array = E / E.sum(axis=1, keepdims=True)
+    return P
 
 
-ACTIVATION = {
+ACTIVATION: dict[str, Function] = {
     "relu": lambda Z: np.maximum(Z, 0),
     "sigmoid": sigmoid,
     "tanh": np.tanh,
     "identity": lambda Z: Z,
 }
-DERIVATIVE = {
+DERIVATIVE: dict[str, Function] = {
     "relu": lambda A: A > 0,
     "sigmoid": lambda A: A * (1 - A),
     "tanh": lambda A: 1 - A * A,
-    "identity": lambda A: 1.0,
+    "identity": np.ones_like,
 }
-OUTPUT = {"softmax": softmax, "sigmoid": sigmoid, "identity": lambda Z: Z}
+OUTPUT: dict[str, Function] = {"softmax": softmax, "sigmoid": sigmoid, "identity": lambda Z: Z}
 
 
 # --- forward
@@ -60,22 +66,25 @@ def forward(X: Array, weights: list[Array], biases: list[Array], activations: tu
     return A
 
 
-def losses(Z: Array, Y: NDArray[np.generic], output: str) -> Array:
+def losses(Z: Array, Y: Array, output: str) -> Array:
     """Each row's loss (B,) from its logits. Y: labels (B,) for "softmax", targets (B, N) for the others.
 
     softmax   -log(p[label])                              cross-entropy of several classes
     sigmoid   -sum(y * log(p) + (1 - y) * log(1 - p))     cross-entropy of yes or no, for each output
     identity  sum((z - y)**2) / 2                         squared error
     """
+    loss: Array
     if output == "softmax":
         shifted = Z - Z.max(axis=1, keepdims=True)
-        return np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(Z)), Y]
-    if output == "sigmoid":
-        return (np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z)))).sum(axis=1)
-    return ((Z - Y) ** 2).sum(axis=1) / 2
+        loss = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(Z)), Y]
+    elif output == "sigmoid":
+        loss = (np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z)))).sum(axis=1)
+    else:
+        loss = ((Z - Y) ** 2).sum(axis=1) / 2
+    return loss
 
 
-def correct(Z: Array, Y: NDArray[np.generic], output: str) -> int:
+def correct(Z: Array, Y: Array, output: str) -> int:
     """How many rows are predicted without a mistake: the largest logit, or every sign, is right."""
     if output == "softmax":
         return int((Z.argmax(axis=1) == Y).sum())
@@ -85,7 +94,7 @@ def correct(Z: Array, Y: NDArray[np.generic], output: str) -> int:
 # --- backward
 
 
-def logits_backward(Z: Array, Y: NDArray[np.generic], output: str) -> Array:
+def logits_backward(Z: Array, Y: Array, output: str) -> Array:
     """dZ of the mean loss: (output(Z) - Y) / B, the same for all three pairs of output and loss."""
     dZ = OUTPUT[output](Z) if output != "identity" else Z.copy()
     if output == "softmax":
@@ -101,7 +110,7 @@ def matmul_bias_backward(dZ: Array, X: Array, W: Array) -> tuple[Array, Array, A
 
 
 def backward(
-    A: list[Array], Y: NDArray[np.generic], weights: list[Array], activations: tuple[str, ...], output: str
+    A: list[Array], Y: Array, weights: list[Array], activations: tuple[str, ...], output: str
 ) -> tuple[list[Array], list[Array]]:
     """dW and db of every layer, from the last to the first, for what `forward` returned."""
     dW: list[Array] = []
@@ -153,7 +162,7 @@ def update(P: Array, dP: Array, state: list[Array], step: int, optimizer: Optimi
 
 def train_step(
     X: Array,
-    Y: NDArray[np.generic],
+    Y: Array,
     weights: list[Array],
     biases: list[Array],
     state: list[list[Array]],

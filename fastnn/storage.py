@@ -73,7 +73,9 @@ def _description(path: str, content: bytes) -> dict[str, Any]:
         described = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["fastnn"])
         version = described["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        found = "a pickle" if content[:1] == b"\x80" or content[:2] == b"PK" else f"{len(content)} bytes of something else"
+        found = (
+            "a pickle" if content[:1] == b"\x80" or content[:2] == b"PK" else f"{len(content)} bytes of something else"
+        )
         raise ValueError(f"{path} holds {found}; expected a network that MLP.save wrote.") from None
     if version != FORMAT:
         raise ValueError(f"{path} has format {version!r}; expected {FORMAT}, which this version of fastnn reads.")

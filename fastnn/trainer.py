@@ -44,8 +44,8 @@ class Trainer(Protocol):
     def run(self, epochs: int, order: Array | None, poll: Poll) -> tuple[Array, Array]:
         """Train for whole epochs, their rows in `order` (epochs * m,), or None for the full batch.
 
-        Returns each epoch's mean loss and number of right rows. Raises Diverged or KeyboardInterrupt, both with the state as
-        after the last good step.
+        Returns each epoch's mean loss and number of right rows. Raises Diverged or KeyboardInterrupt, both with the
+        state as after the last good step.
         """
 
     def finish(self) -> None:
@@ -56,7 +56,14 @@ class Backend(Protocol):
     """A module with these two functions and a class Trainer."""
 
     def Trainer(
-        self, architecture: Architecture, state: State, X: Array, Y: Array, batch_size: int | None, optimizer: Optimizer, threads: int
+        self,
+        architecture: Architecture,
+        state: State,
+        X: Array,
+        Y: Array,
+        batch_size: int | None,
+        optimizer: Optimizer,
+        threads: int,
     ) -> Trainer: ...
 
     def messages(self, tell: Callable[[str], None]) -> AbstractContextManager[None]:

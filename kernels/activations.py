@@ -1,11 +1,12 @@
 """Activations, each forward beside its backward. Reference: the functions of the same names in fastnn/reference.py.
 
-All work in place on `count` numbers of a flat array from `offset` on: z becomes a; da becomes dz, given a.
+All work on `count` numbers of flat arrays from `offset` on. The result may be one of the arrays it is made from.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from .compile import Array, entry, kernel
@@ -15,11 +16,13 @@ from .simd import (
     full,
     horner,
     lanes,
+    load,
     load_first,
     max_lanes,
     multiply_add,
     nearest,
     power_of_two,
+    store,
     store_first,
     sum_lanes,
     where,
@@ -77,137 +80,180 @@ def log_1_plus(e: Any) -> Any:
     return s * horner(s * s, by_dtype(e, LOG_SINGLE, LOG_DOUBLE))
 
 
-# --- one function of one number
+# --- one function of one number, as vector in and vector out
+
+
+@kernel
+def _relu(z: Any) -> Any:
+    return where(z < 0.0, 0.0, z)
+
+
+@kernel
+def _relu_backward(a: Any, da: Any) -> Any:
+    return where(a > 0.0, da, 0.0)
+
+
+@kernel
+def _sigmoid(z: Any) -> Any:
+    e = exp(0.0 - absolute(z))  # of -|z|, so that nothing overflows
+    return where(z < 0.0, e, 1.0) / (1.0 + e)
+
+
+@kernel
+def _sigmoid_backward(a: Any, da: Any) -> Any:
+    return da * a * (1.0 - a)
+
+
+@kernel
+def _tanh(z: Any) -> Any:
+    e = exp_minus_1(-2.0 * absolute(z))
+    positive = (0.0 - e) / (2.0 + e)
+    return where(z < 0.0, 0.0 - positive, positive)
+
+
+@kernel
+def _tanh_backward(a: Any, da: Any) -> Any:
+    return da * (1.0 - a * a)
+
+
+def _forward(function: Callable[..., Any]) -> Callable[[Array, Array, int, int], None]:
+    """a = function(z) from `offset` on, four registers at a time, the rest one by one."""
+
+    @kernel
+    def apply(z: Array, a: Array, offset: int, count: int) -> None:
+        width = lanes(z)
+        rest = offset + count // (4 * width) * (4 * width)
+        for i in range(offset, rest, 4 * width):
+            store(a, i, function(load(z, i, 4)))
+        for i in range(rest, offset + count, width):
+            n = min(width, offset + count - i)
+            store_first(a, i, n, function(load_first(z, i, n, 0.0, 1)))
+
+    return apply
+
+
+def _backward(function: Callable[..., Any]) -> Callable[[Array, Array, Array, int, int], None]:
+    """dz = function(a, da) from `offset` on, four registers at a time, the rest one by one."""
+
+    @kernel
+    def apply(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
+        width = lanes(a)
+        rest = offset + count // (4 * width) * (4 * width)
+        for i in range(offset, rest, 4 * width):
+            store(dz, i, function(load(a, i, 4), load(da, i, 4)))
+        for i in range(rest, offset + count, width):
+            n = min(width, offset + count - i)
+            store_first(dz, i, n, function(load_first(a, i, n, 0.0, 1), load_first(da, i, n, 0.0, 1)))
+
+    return apply
+
+
+_relu_all, _relu_backward_all = _forward(_relu), _backward(_relu_backward)
+_sigmoid_all, _sigmoid_backward_all = _forward(_sigmoid), _backward(_sigmoid_backward)
+_tanh_all, _tanh_backward_all = _forward(_tanh), _backward(_tanh_backward)
 
 
 @entry
-def relu(z: Array, offset: int, count: int) -> None:
+def relu(z: Array, a: Array, offset: int, count: int) -> None:
     """a = max(z, 0); NaN stays NaN."""
-    width = lanes(z)
-    for i in range(offset, offset + count, width):
-        n = min(width, offset + count - i)
-        x = load_first(z, i, n, 0.0, 1)
-        store_first(z, i, n, where(x < 0.0, 0.0, x))
+    _relu_all(z, a, offset, count)
 
 
 @entry
-def relu_backward(a: Array, offset: int, da: Array, da0: int, count: int) -> None:
+def relu_backward(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
     """dz = da where a > 0, else 0."""
-    width = lanes(a)
-    for i in range(0, count, width):
-        n = min(width, count - i)
-        dx = load_first(da, da0 + i, n, 0.0, 1)
-        store_first(da, da0 + i, n, where(load_first(a, offset + i, n, 0.0, 1) > 0.0, dx, 0.0))
+    _relu_backward_all(a, da, dz, offset, count)
 
 
 @entry
-def sigmoid(z: Array, offset: int, count: int) -> None:
-    """a = 1 / (1 + exp(-z)), from exp(-|z|), which cannot overflow."""
-    width = lanes(z)
-    for i in range(offset, offset + count, width):
-        n = min(width, offset + count - i)
-        x = load_first(z, i, n, 0.0, 1)
-        e = exp(0.0 - absolute(x))
-        store_first(z, i, n, where(x < 0.0, e, 1.0) / (1.0 + e))
+def sigmoid(z: Array, a: Array, offset: int, count: int) -> None:
+    """a = 1 / (1 + exp(-z))."""
+    _sigmoid_all(z, a, offset, count)
 
 
 @entry
-def sigmoid_backward(a: Array, offset: int, da: Array, da0: int, count: int) -> None:
+def sigmoid_backward(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
     """dz = da * a * (1 - a)."""
-    width = lanes(a)
-    for i in range(0, count, width):
-        n = min(width, count - i)
-        x = load_first(a, offset + i, n, 0.0, 1)
-        store_first(da, da0 + i, n, load_first(da, da0 + i, n, 0.0, 1) * x * (1.0 - x))
+    _sigmoid_backward_all(a, da, dz, offset, count)
 
 
 @entry
-def tanh(z: Array, offset: int, count: int) -> None:
+def tanh(z: Array, a: Array, offset: int, count: int) -> None:
     """a = tanh(z) = (1 - e) / (1 + e) with e = exp(-2 |z|), and z's sign."""
-    width = lanes(z)
-    for i in range(offset, offset + count, width):
-        n = min(width, offset + count - i)
-        x = load_first(z, i, n, 0.0, 1)
-        e = exp_minus_1(-2.0 * absolute(x))
-        positive = (0.0 - e) / (2.0 + e)
-        store_first(z, i, n, where(x < 0.0, 0.0 - positive, positive))
+    _tanh_all(z, a, offset, count)
 
 
 @entry
-def tanh_backward(a: Array, offset: int, da: Array, da0: int, count: int) -> None:
+def tanh_backward(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
     """dz = da * (1 - a**2)."""
-    width = lanes(a)
-    for i in range(0, count, width):
-        n = min(width, count - i)
-        x = load_first(a, offset + i, n, 0.0, 1)
-        store_first(da, da0 + i, n, load_first(da, da0 + i, n, 0.0, 1) * (1.0 - x * x))
+    _tanh_backward_all(a, da, dz, offset, count)
 
 
 @kernel
-def activate(activation: int, z: Array, offset: int, count: int) -> None:
-    """The activation with this number."""
+def activate(activation: int, z: Array, a: Array, offset: int, count: int) -> None:
+    """The activation with this number; IDENTITY in place leaves everything as it is."""
     if activation == RELU:
-        relu(z, offset, count)
+        _relu_all(z, a, offset, count)
     elif activation == SIGMOID:
-        sigmoid(z, offset, count)
+        _sigmoid_all(z, a, offset, count)
     elif activation == TANH:
-        tanh(z, offset, count)
+        _tanh_all(z, a, offset, count)
 
 
 @kernel
-def activate_backward(activation: int, a: Array, offset: int, da: Array, da0: int, count: int) -> None:
+def activate_backward(activation: int, a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
     """The backward pass of the activation with this number."""
     if activation == RELU:
-        relu_backward(a, offset, da, da0, count)
+        _relu_backward_all(a, da, dz, offset, count)
     elif activation == SIGMOID:
-        sigmoid_backward(a, offset, da, da0, count)
+        _sigmoid_backward_all(a, da, dz, offset, count)
     elif activation == TANH:
-        tanh_backward(a, offset, da, da0, count)
+        _tanh_backward_all(a, da, dz, offset, count)
 
 
 # --- softmax, a function of a row of N numbers
 
 
 @kernel
-def softmax_row(z: Array, offset: int, N: int) -> Any:
-    """One row of softmax in place; returns the row's largest logit and the sum of exp(z - largest)."""
+def softmax_row(z: Array, p: Array, offset: int, N: int) -> Any:
+    """One row of softmax; returns the row's largest logit and the sum of exp(z - largest)."""
     width = lanes(z)
     high = full(z, -math.inf, 1)
-    for j in range(0, N, width):
-        x = load_first(z, offset + j, min(width, N - j), -math.inf, 1)
+    for j in range(offset, offset + N, width):
+        x = load_first(z, j, min(width, offset + N - j), -math.inf, 1)
         high = where(x > high, x, high)
     largest = max_lanes(high)
     total = full(z, 0.0, 1)
-    for j in range(0, N, width):
-        n = min(width, N - j)
-        e = exp(load_first(z, offset + j, n, -math.inf, 1) - largest)
+    for j in range(offset, offset + N, width):
+        n = min(width, offset + N - j)
+        e = exp(load_first(z, j, n, -math.inf, 1) - largest)
         total = total + e
-        store_first(z, offset + j, n, e)
+        store_first(p, j, n, e)
     whole = sum_lanes(total)
-    for j in range(0, N, width):
-        n = min(width, N - j)
-        store_first(z, offset + j, n, load_first(z, offset + j, n, 0.0, 1) / whole)
+    for j in range(offset, offset + N, width):
+        n = min(width, offset + N - j)
+        store_first(p, j, n, load_first(p, j, n, 0.0, 1) / whole)
     return largest, whole
 
 
 @entry
-def softmax(z: Array, offset: int, rows: int, N: int) -> None:
+def softmax(z: Array, p: Array, offset: int, rows: int, N: int) -> None:
     """p = exp(z - largest) / sum(exp(z - largest)) for every row of N."""
     for i in range(rows):
-        softmax_row(z, offset + i * N, N)
+        softmax_row(z, p, offset + i * N, N)
 
 
 @entry
-def softmax_backward(p: Array, offset: int, dp: Array, dp0: int, rows: int, N: int) -> None:
-    """dz = p * (dp - sum(p * dp)) for every row of N; dp becomes dz."""
+def softmax_backward(p: Array, dp: Array, dz: Array, offset: int, rows: int, N: int) -> None:
+    """dz = p * (dp - sum(p * dp)) for every row of N."""
     width = lanes(p)
     for i in range(rows):
-        at, out = offset + i * N, dp0 + i * N
+        begin = offset + i * N
         total = full(p, 0.0, 1)
-        for j in range(0, N, width):
-            n = min(width, N - j)
-            total = multiply_add(load_first(p, at + j, n, 0.0, 1), load_first(dp, out + j, n, 0.0, 1), total)
+        for j in range(begin, begin + N, width):
+            n = min(width, begin + N - j)
+            total = multiply_add(load_first(p, j, n, 0.0, 1), load_first(dp, j, n, 0.0, 1), total)
         mean = sum_lanes(total)
-        for j in range(0, N, width):
-            n = min(width, N - j)
-            store_first(dp, out + j, n, load_first(p, at + j, n, 0.0, 1) * (load_first(dp, out + j, n, 0.0, 1) - mean))
+        for j in range(begin, begin + N, width):
+            n = min(width, begin + N - j)
+            store_first(dz, j, n, load_first(p, j, n, 0.0, 1) * (load_first(dp, j, n, 0.0, 1) - mean))

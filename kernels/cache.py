@@ -1,7 +1,7 @@
 """Where compiled kernels are kept between processes.
 
-numba stamps a cache entry with its own source file only: after a change in a helper's file it would run the stale machine
-code. Here one directory is named after everything the machine code depends on: all kernel sources, numba, and the CPU.
+numba stamps a cache entry with its own source file only: after a change in a helper's file it would run the stale
+machine code. Here one directory is named after all that machine code depends on: every kernel's source, numba, the CPU.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ def directory() -> Path | None:
         probe.acquire(timeout=PATIENCE_SECONDS)
         probe.release()
     except (OSError, filelock.Timeout, NotImplementedError) as error:
-        warnings.warn(f"Compiled kernels cannot be kept in {path} ({error}); they are compiled anew in every process.", stacklevel=2)
+        warnings.warn(
+            f"Compiled kernels cannot be kept in {path} ({error}); they are compiled anew in every process.",
+            stacklevel=2,
+        )
         return None
     return path
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from numba import njit
+from numba import extending, njit
 from numpy.typing import NDArray
 
 from . import cache
@@ -26,3 +26,8 @@ def kernel(function: F) -> F:
 def entry(function: F) -> F:
     """A kernel that Python calls: compiled like the others, and kept for the next process."""
     return cache.keep(kernel(function))  # type: ignore[no-any-return]
+
+
+def intrinsic(function: Callable[..., Any]) -> Any:
+    """A function whose LLVM code we write ourselves; whole-number arguments come with their values."""
+    return extending.intrinsic(prefer_literal=True)(function)

@@ -12,7 +12,9 @@ from .training import BLOCK, Buffers, Data, fetch, rows_loss
 
 
 @entry
-def predict(t: int, threads: int, network: Network, rows: Rows, m: int, loss: int, buffers: Buffers, out: Array) -> None:
+def predict(
+    t: int, threads: int, network: Network, rows: Rows, m: int, loss: int, buffers: Buffers, out: Array
+) -> None:
     """Thread t's rows of out (m * N,): probabilities, or values where the loss is SQUARED. buffers are its own."""
     last = len(network.layers) - 1
     K, N = network.layers[0, K_], network.layers[last - 1, N_]
@@ -28,13 +30,15 @@ def predict(t: int, threads: int, network: Network, rows: Rows, m: int, loss: in
             n = min(width, B * N - i)
             store_first(out, start * N + i, n, load_first(buffers.values, z + i, n, 0.0, 1))
         if loss == SOFTMAX:
-            softmax(out, start * N, B, N)
+            softmax(out, out, start * N, B, N)
         elif loss == BINARY:
-            activate(SIGMOID, out, start * N, B * N)
+            activate(SIGMOID, out, out, start * N, B * N)
 
 
 @entry
-def evaluate(t: int, threads: int, network: Network, data: Data, m: int, buffers: Buffers, losses: Array, right: Array) -> None:
+def evaluate(
+    t: int, threads: int, network: Network, data: Data, m: int, buffers: Buffers, losses: Array, right: Array
+) -> None:
     """Thread t's rows: every block's summed loss to losses (blocks,) and its right rows to right (blocks,)."""
     begin, end = share(m, BLOCK, t, threads)
     for start in range(begin, end, BLOCK):

@@ -44,7 +44,7 @@ def softmax_cross_entropy(
         at, label = offset + i * N, labels[label0 + i]
         chosen = z[at + label]
         right += _argmax(z, at, N) == label
-        largest, whole = softmax_row(z, at, N)
+        largest, whole = softmax_row(z, z, at, N)
         losses[loss0 + i] = math.log(np.float64(whole)) + (np.float64(largest) - chosen)
         z[at + label] -= 1
     _scale(z, offset, rows * N, scale)
@@ -93,9 +93,18 @@ def squared_error(
 
 @kernel
 def loss_backward(
-    loss: int, z: Array, offset: int, rows: int, N: int, labels: Array, targets: Array, scale: float, losses: Array, loss0: int
+    loss: int,
+    z: Array,
+    offset: int,
+    rows: int,
+    N: int,
+    labels: Array,
+    targets: Array,
+    scale: float,
+    losses: Array,
+    loss0: int,
 ) -> int:
-    """The loss with this number. labels (rows,) for SOFTMAX, targets (rows, N) for the others, from their first row on."""
+    """The loss with this number. labels (rows,) for SOFTMAX, targets (rows * N,) for the others."""
     if loss == SOFTMAX:
         return softmax_cross_entropy(z, offset, rows, N, labels, 0, scale, losses, loss0)
     if loss == BINARY:

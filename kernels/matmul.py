@@ -1,7 +1,7 @@
 """Matrix products on register tiles. Reference: `matmul_bias` and `matmul_bias_backward` in fastnn/reference.py.
 
-M rows of data, K inputs, N outputs: X is (M, K), W is (K, N), Z is (M, N). All three products of a dense layer run on one
-tile, and only the strides differ:
+M rows of data, K inputs, N outputs: X is (M, K), W is (K, N), Z is (M, N). All three products of a dense layer run on
+one tile, and only the strides differ:
 
     forward   Z[M, N]  = X[M, K]   @ W[K, N] + b
     input     dX[M, K] = dZ[M, N]  @ W.T[N, K]
@@ -34,9 +34,7 @@ class Matrix(NamedTuple):
 
 def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Matrix, Matrix, Matrix, Matrix], int]:
     @kernel
-    def tiles(
-        i: int, rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix
-    ) -> int:
+    def tiles(i: int, rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> int:
         """C = start + A @ B for whole tiles of `height` rows from row i on; returns the first row left over."""
         while i + height <= rows:
             acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, height, registers)
@@ -117,9 +115,7 @@ def sum_columns(rows: int, columns: int, A: Matrix, start: Matrix, out: Array, o
 
 
 @entry
-def matmul_bias(
-    x: Array, w: Array, b: Array, z: Array, K: int, N: int, begin: int, end: int, block: Array
-) -> None:
+def matmul_bias(x: Array, w: Array, b: Array, z: Array, K: int, N: int, begin: int, end: int, block: Array) -> None:
     """z[begin:end] = x[begin:end] @ w + b. block: DEPTH x two registers of scratch, for each thread its own."""
     A, C = Matrix(x, begin * K, K, 1), Matrix(z, begin * N, N, 1)
     multiply(end - begin, N, K, A, Matrix(w, 0, N, 1), Matrix(b, 0, 0, 1), C, block)

@@ -1,11 +1,11 @@
 """A whole network over a block of rows. Reference: `forward` and `backward` in fastnn/reference.py.
 
 The parameters of all layers lie in one flat array: for each layer W, packed, then b. Packed, a matrix of K rows lies in
-panels [panel][K][width]: as many as fit of two registers' width, then one or two of one register, the last filled up with
-zeros; the panel that begins with column n begins at n * K. `transposed` holds every W.T the same way.
+panels [panel][K][width]: as many as fit of two registers' width, then one or two of one register, the last filled up
+with zeros; the panel that begins with column n begins at n * K. `transposed` holds every W.T the same way.
 
-A block has B rows. Every layer's input lies at B * INPUT in `values`, and its gradient there in `gradients`; the logits,
-and their gradient, follow the last layer's input in `values`.
+A block has B rows. Every layer's input lies at B * INPUT in `values`, and its gradient there in `gradients`; the
+logits, and then their gradient, follow the last layer's input in `values`.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def widen_row(rows: Rows, row: int, out: Array, offset: int, K: int) -> None:
 @kernel
 def panel_width(packed: Array, left: int) -> int:
     """The width of the panel that begins where `left` columns are left."""
-    width = lanes(packed)
+    width: int = lanes(packed)
     return 2 * width if left >= 2 * width else width
 
 
@@ -109,40 +109,42 @@ def multiply_packed(
 @kernel
 def forward(network: Network, values: Array, B: int, begin: int, end: int) -> None:
     """Rows begin..end of a block through all layers, from their features to their logits."""
-    for l in range(len(network.layers) - 1):
-        layer = network.layers[l]
-        K, N = layer[K_], layer[N_]
-        z = B * network.layers[l + 1][INPUT] + begin * N
-        A = Matrix(values, B * layer[INPUT] + begin * K, K, 1)
-        bias = Matrix(network.params, layer[BIAS], 0, 1)
-        multiply_packed(end - begin, N, K, A, network.params, layer[WEIGHTS], bias, Matrix(values, z, N, 1))
-        activate(layer[ACTIVATION], values, z, (end - begin) * N)
+    for layer in range(len(network.layers) - 1):
+        row = network.layers[layer]
+        K, N = row[K_], row[N_]
+        z = B * network.layers[layer + 1][INPUT] + begin * N
+        A = Matrix(values, B * row[INPUT] + begin * K, K, 1)
+        bias = Matrix(network.params, row[BIAS], 0, 1)
+        multiply_packed(end - begin, N, K, A, network.params, row[WEIGHTS], bias, Matrix(values, z, N, 1))
+        activate(row[ACTIVATION], values, values, z, (end - begin) * N)
 
 
 @kernel
-def gradient_of(network: Network, l: int, values: Array, gradients: Array) -> Array:
-    """Where the gradient of layer l's output lies: the logits' in their own place."""
-    return values if l == len(network.layers) - 2 else gradients
+def gradient_of(network: Network, layer: int, values: Array, gradients: Array) -> Array:
+    """Where the gradient of the layer's output lies: the logits' in their own place."""
+    return values if layer == len(network.layers) - 2 else gradients
 
 
 @kernel
 def backward(network: Network, values: Array, gradients: Array, B: int, begin: int, end: int) -> None:
     """Rows begin..end of a block back through all layers: from dZ of the logits to dZ of every hidden layer."""
-    for l in range(len(network.layers) - 2, 0, -1):
-        layer = network.layers[l]
-        K, N = layer[K_], layer[N_]
-        dz = Matrix(gradient_of(network, l, values, gradients), B * network.layers[l + 1][INPUT] + begin * N, N, 1)
-        a = B * layer[INPUT] + begin * K
+    for layer in range(len(network.layers) - 2, 0, -1):
+        row = network.layers[layer]
+        K, N = row[K_], row[N_]
+        dz = Matrix(
+            gradient_of(network, layer, values, gradients), B * network.layers[layer + 1][INPUT] + begin * N, N, 1
+        )
+        a = B * row[INPUT] + begin * K
         zero = Matrix(network.zero, 0, 0, 1)
-        multiply_packed(end - begin, K, N, dz, network.transposed, layer[TRANSPOSED], zero, Matrix(gradients, a, K, 1))
-        activate_backward(network.layers[l - 1][ACTIVATION], values, a, gradients, a, (end - begin) * K)
+        multiply_packed(end - begin, K, N, dz, network.transposed, row[TRANSPOSED], zero, Matrix(gradients, a, K, 1))
+        activate_backward(network.layers[layer - 1][ACTIVATION], values, gradients, gradients, a, (end - begin) * K)
 
 
 @kernel
-def transpose_rows(network: Network, l: int, begin: int, end: int) -> None:
-    """Bring rows begin..end of layer l's W into its W.T."""
-    layer = network.layers[l]
-    K, N = layer[K_], layer[N_]
+def transpose_rows(network: Network, layer: int, begin: int, end: int) -> None:
+    """Bring rows begin..end of the layer's W into its W.T."""
+    row = network.layers[layer]
+    K, N = row[K_], row[N_]
     width = lanes(network.params)
     n = 0
     while n < N:
@@ -152,8 +154,8 @@ def transpose_rows(network: Network, l: int, begin: int, end: int) -> None:
             tall = 2 * width
             if K - panel < tall:
                 panel, tall = k // width * width, width
-            out = layer[TRANSPOSED] + panel * N + n * tall + k - panel
-            source = layer[WEIGHTS] + n * K + k * wide
+            out = row[TRANSPOSED] + panel * N + n * tall + k - panel
+            source = row[WEIGHTS] + n * K + k * wide
             for j in range(min(wide, N - n)):
                 network.transposed[out + j * tall] = network.params[source + j]
         n += wide

@@ -29,7 +29,7 @@ class Rule(NamedTuple):
 def update(
     rule: Rule, step: int, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, v: Array, m0: int, count: int
 ) -> None:
-    """Move p[p0 : p0 + count] along g[g0 : g0 + count]; m and v, from m0 on, are read and written where the rule has them."""
+    """Move p[p0 : p0 + count] along g[g0 : g0 + count]; m and v, from m0 on, are used where the rule has them."""
     if rule.number == SGD:
         _sgd(rule, decay, p, p0, g, g0, count)
     elif rule.number <= NESTEROV:

@@ -17,7 +17,9 @@ from numba import config, types
 from numba.core import cgutils
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, models, register_model
+from numba.extending import models, register_model
+
+from .compile import intrinsic
 
 
 def _host_features() -> set[str]:
@@ -72,9 +74,6 @@ class _MaskModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, mask, ir.VectorType(ir.IntType(1), mask.lanes))
 
 
-_literal_intrinsic = intrinsic(prefer_literal=True)
-
-
 def _bytes(dtype: types.Type) -> int:
     return int(dtype.bitwidth) // 8
 
@@ -124,7 +123,7 @@ def lanes(typing: Any, array: types.Type) -> Any:
 # --- memory
 
 
-@_literal_intrinsic
+@intrinsic
 def load(typing: Any, array: types.Type, index: types.Type, registers: types.Type) -> Any:
     """The array's numbers from flat `index` on."""
     vector = _vector_of(array, registers)
@@ -140,7 +139,7 @@ def load(typing: Any, array: types.Type, index: types.Type, registers: types.Typ
     return vector(array, types.intp, registers), generate
 
 
-@_literal_intrinsic
+@intrinsic
 def store(typing: Any, array: types.Type, index: types.Type, vector: Vector) -> Any:
     """array[index : index + lanes] = vector."""
 
@@ -172,7 +171,7 @@ def _masked_store(builder: Any, address: Any, vector: Vector, mask: Any, value: 
     _call(builder, f"llvm.masked.store.{_suffix(form)}.p0", ir.VoidType(), arguments)
 
 
-@_literal_intrinsic
+@intrinsic
 def load_first(
     typing: Any, array: types.Type, index: types.Type, count: types.Type, fill: types.Type, registers: types.Type
 ) -> Any:
@@ -189,7 +188,7 @@ def load_first(
     return vector(array, types.intp, types.intp, vector.dtype, registers), generate
 
 
-@_literal_intrinsic
+@intrinsic
 def store_first(typing: Any, array: types.Type, index: types.Type, count: types.Type, vector: Vector) -> Any:
     """array[index : index + count] = the vector's first `count` lanes; the rest of memory is not touched."""
 
@@ -204,7 +203,7 @@ def store_first(typing: Any, array: types.Type, index: types.Type, count: types.
 def _widening_load(source: types.Type, masked: bool) -> Callable[..., Any]:
     """An intrinsic that reads `source` numbers at a raw byte address as a vector like `like`."""
 
-    @_literal_intrinsic
+    @intrinsic
     def widen(typing: Any, address: types.Type, count: types.Type, like: Vector) -> Any:
         def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
             form = ir.VectorType(context.get_value_type(source), like.lanes)
@@ -238,7 +237,7 @@ widen_float32, widen_first_float32 = _widening_load(types.float32, False), _wide
 widen_float64, widen_first_float64 = _widening_load(types.float64, False), _widening_load(types.float64, True)
 
 
-@_literal_intrinsic
+@intrinsic
 def full(typing: Any, array: types.Type, value: types.Type, registers: types.Type) -> Any:
     """A vector of the array's dtype with `value` in every lane."""
     vector = _vector_of(array, registers)
@@ -261,9 +260,15 @@ def _tile_of(array: types.Type, rows: types.Type, registers: types.Type) -> type
     return types.UniTuple(vector, rows.literal_value)
 
 
-@_literal_intrinsic
+@intrinsic
 def load_tile(
-    typing: Any, array: types.Type, index: types.Type, stride: types.Type, columns: types.Type, rows: types.Type, registers: types.Type
+    typing: Any,
+    array: types.Type,
+    index: types.Type,
+    stride: types.Type,
+    columns: types.Type,
+    rows: types.Type,
+    registers: types.Type,
 ) -> Any:
     """`rows` vectors from flat `index` on, `stride` apart; only the first `columns` lanes of each are read."""
     tile = _tile_of(array, rows, registers)
@@ -283,7 +288,7 @@ def load_tile(
     return tile(array, types.intp, types.intp, types.intp, rows, registers), generate
 
 
-@_literal_intrinsic
+@intrinsic
 def store_tile(
     typing: Any, array: types.Type, index: types.Type, stride: types.Type, columns: types.Type, tile: types.UniTuple
 ) -> Any:
@@ -300,7 +305,7 @@ def store_tile(
     return types.void(array, types.intp, types.intp, types.intp, tile), generate
 
 
-@_literal_intrinsic
+@intrinsic
 def outer_add(
     typing: Any, array: types.Type, index: types.Type, stride: types.Type, vector: Vector, tile: types.Type
 ) -> Any:

@@ -9,9 +9,8 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from .compile import Array, kernel
+from .compile import Array, intrinsic, kernel
 
 # Slots of the array, a cache line apart so that no two threads write to one line for different reasons.
 ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, SLOTS = 0, 8, 16, 24, 32, 40, 48, 56

@@ -1,7 +1,7 @@
 """One worker's part of training, whole epochs at a time. Reference: `train_step` in fastnn/reference.py.
 
 All threads run the same kernel with their number t and meet at barriers. Work is split by what it writes, never by how
-many threads there are, so that nothing is added up in an order that depends on them: the bits are the same for any number.
+many threads there are, so that nothing is added up in an order that depends on them: any number gives the same bits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,21 @@ from typing import Any, NamedTuple
 from .compile import Array, entry, kernel
 from .losses import loss_backward
 from .matmul import Matrix, multiply_panel, sum_columns
-from .network import BIAS, INPUT, WEIGHTS, K_, N_, Network, Rows, backward, forward, gradient_of, panel_width, transpose_rows, widen_row
+from .network import (
+    BIAS,
+    INPUT,
+    K_,
+    N_,
+    WEIGHTS,
+    Network,
+    Rows,
+    backward,
+    forward,
+    gradient_of,
+    panel_width,
+    transpose_rows,
+    widen_row,
+)
 from .optimizers import Rule, update
 from .simd import TILE_ROWS, lanes, load_first, store_first
 from .sync import DIVERGED, NEXT, STEPS, STOP, STOPPING, atomic_add, atomic_load, atomic_store, barrier, share
@@ -26,7 +40,7 @@ STRIP = 2 * TILE_ROWS
 
 
 class Data(NamedTuple):
-    """Features, and what the outputs should be: labels (m,) int64 for softmax, targets (m * N,) for the other losses."""
+    """Features, and what the outputs should be: labels (m,) int64 for softmax, targets (m * N,) for other losses."""
 
     rows: Rows
     labels: Array
@@ -35,7 +49,7 @@ class Data(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """What a block of rows needs: every layer's values and gradients; the rows' labels, targets and losses (float64)."""
+    """What a block of rows needs: the layers' values and gradients; the rows' labels, targets and losses (float64)."""
 
     values: Array
     gradients: Array
@@ -45,12 +59,12 @@ class Buffers(NamedTuple):
 
 
 class Shards(NamedTuple):
-    """Full-batch gradients, each of a fixed share of the rows: (count * size,), their losses (float64) and right rows."""
+    """Full-batch gradients of each fixed share of the rows (parts * size,), their losses (float64) and right rows."""
 
     gradients: Array
     losses: Array
     right: Array
-    count: int
+    parts: int
     size: int
 
 
@@ -100,22 +114,26 @@ def total(numbers: Array, begin: int, end: int) -> float:
 
 
 @kernel
-def batch_weights(network: Network, source: tuple[Buffers, int], l: int, k: int, rows: int, n: int, columns: int, scratch: Array) -> None:
+def batch_weights(
+    network: Network, source: tuple[Buffers, int], layer: int, k: int, rows: int, n: int, columns: int, scratch: Array
+) -> None:
     """Rows k.. and columns n.. of dW = A.T @ dZ over a batch."""
     buffers, B = source
-    K, N = network.layers[l, K_], network.layers[l, N_]
-    A = Matrix(buffers.values, B * network.layers[l, INPUT] + k, 1, K)
-    dz = Matrix(gradient_of(network, l, buffers.values, buffers.gradients), B * network.layers[l + 1, INPUT] + n, N, 1)
+    K, N = network.layers[layer, K_], network.layers[layer, N_]
+    A = Matrix(buffers.values, B * network.layers[layer, INPUT] + k, 1, K)
+    dz = Matrix(
+        gradient_of(network, layer, buffers.values, buffers.gradients), B * network.layers[layer + 1, INPUT] + n, N, 1
+    )
     C = Matrix(scratch, 0, panel_width(scratch, N - n), 1)
     multiply_panel(rows, columns, B, A, dz, Matrix(network.zero, 0, 0, 1), C)
 
 
 @kernel
-def batch_bias(network: Network, source: tuple[Buffers, int], l: int, n: int, columns: int, scratch: Array) -> None:
+def batch_bias(network: Network, source: tuple[Buffers, int], layer: int, n: int, columns: int, scratch: Array) -> None:
     """Columns n.. of db, the sum of dZ over a batch."""
     buffers, B = source
-    dz = gradient_of(network, l, buffers.values, buffers.gradients)
-    A = Matrix(dz, B * network.layers[l + 1, INPUT] + n, network.layers[l, N_], 1)
+    dz = gradient_of(network, layer, buffers.values, buffers.gradients)
+    A = Matrix(dz, B * network.layers[layer + 1, INPUT] + n, network.layers[layer, N_], 1)
     sum_columns(B, columns, A, Matrix(network.zero, 0, 0, 1), scratch, 0)
 
 
@@ -126,48 +144,60 @@ def sum_shards(shards: Shards, offset: int, count: int, scratch: Array) -> None:
     for i in range(0, count, width):
         n = min(width, count - i)
         x = load_first(shards.gradients, offset + i, n, 0.0, 1)
-        for s in range(1, shards.count):
+        for s in range(1, shards.parts):
             x = x + load_first(shards.gradients, s * shards.size + offset + i, n, 0.0, 1)
         store_first(scratch, i, n, x)
 
 
 @kernel
-def shards_weights(network: Network, source: Shards, l: int, k: int, rows: int, n: int, columns: int, scratch: Array) -> None:
+def shards_weights(
+    network: Network, source: Shards, layer: int, k: int, rows: int, n: int, columns: int, scratch: Array
+) -> None:
     """Rows k.. and columns n.. of dW, summed over the shards."""
-    K, wide = network.layers[l, K_], panel_width(scratch, network.layers[l, N_] - n)
-    sum_shards(source, network.layers[l, WEIGHTS] + n * K + k * wide, rows * wide, scratch)
+    K, wide = network.layers[layer, K_], panel_width(scratch, network.layers[layer, N_] - n)
+    sum_shards(source, network.layers[layer, WEIGHTS] + n * K + k * wide, rows * wide, scratch)
 
 
 @kernel
-def shards_bias(network: Network, source: Shards, l: int, n: int, columns: int, scratch: Array) -> None:
+def shards_bias(network: Network, source: Shards, layer: int, n: int, columns: int, scratch: Array) -> None:
     """Columns n.. of db, summed over the shards."""
-    sum_shards(source, network.layers[l, BIAS] + n, columns, scratch)
+    sum_shards(source, network.layers[layer, BIAS] + n, columns, scratch)
 
 
-def _make_weights_step(weights_gradient: Callable[..., None], bias_gradient: Callable[..., None]) -> Callable[..., None]:
+def _make_weights_step(
+    weights_gradient: Callable[..., None], bias_gradient: Callable[..., None]
+) -> Callable[..., None]:
     @kernel
     def weights_step(
-        network: Network, source: Any, rule: Rule, decay: float, memory: Memory, step: int, t: int, threads: int, scratch: Array
+        network: Network,
+        source: Any,
+        rule: Rule,
+        decay: float,
+        memory: Memory,
+        step: int,
+        t: int,
+        threads: int,
+        scratch: Array,
     ) -> None:
         """Thread t's rows of every W and columns of every b: a tile's gradient, which stays in L1, then its step."""
         params, first, second = network.params, memory.first, memory.second
-        for l in range(len(network.layers) - 1):
-            K, N = network.layers[l, K_], network.layers[l, N_]
+        for layer in range(len(network.layers) - 1):
+            K, N = network.layers[layer, K_], network.layers[layer, N_]
             begin, end = share(K, STRIP, t, threads)
             for k in range(begin, end, STRIP):
                 rows, n = min(STRIP, end - k), 0
                 while n < N:
                     wide = panel_width(scratch, N - n)
-                    weights_gradient(network, source, l, k, rows, n, min(wide, N - n), scratch)
-                    p = network.layers[l, WEIGHTS] + n * K + k * wide
+                    weights_gradient(network, source, layer, k, rows, n, min(wide, N - n), scratch)
+                    p = network.layers[layer, WEIGHTS] + n * K + k * wide
                     update(rule, step, decay, params, p, scratch, 0, first, second, p, rows * wide)
                     n += wide
-                if l > 0:
-                    transpose_rows(network, l, k, k + rows)
+                if layer > 0:
+                    transpose_rows(network, layer, k, k + rows)
             begin, end = share(N, STRIP * lanes(scratch), t, threads)
             if begin < end:
-                p = network.layers[l, BIAS] + begin
-                bias_gradient(network, source, l, begin, end - begin, scratch)
+                p = network.layers[layer, BIAS] + begin
+                bias_gradient(network, source, layer, begin, end - begin, scratch)
                 update(rule, step, 0.0, params, p, scratch, 0, first, second, p, end - begin)
 
     return weights_step
@@ -180,18 +210,18 @@ _shards_step = _make_weights_step(shards_weights, shards_bias)
 @kernel
 def add_gradients(network: Network, buffers: Buffers, B: int, out: Array, out0: int, fresh: bool) -> None:
     """The gradient of a block of rows, laid out as the parameters; added to what is there unless `fresh`."""
-    for l in range(len(network.layers) - 1):
-        K, N = network.layers[l, K_], network.layers[l, N_]
-        dz = gradient_of(network, l, buffers.values, buffers.gradients)
-        dz0 = B * network.layers[l + 1, INPUT]
-        A = Matrix(buffers.values, B * network.layers[l, INPUT], 1, K)
+    for layer in range(len(network.layers) - 1):
+        K, N = network.layers[layer, K_], network.layers[layer, N_]
+        dz = gradient_of(network, layer, buffers.values, buffers.gradients)
+        dz0 = B * network.layers[layer + 1, INPUT]
+        A = Matrix(buffers.values, B * network.layers[layer, INPUT], 1, K)
         zero, n = Matrix(network.zero, 0, 0, 1), 0
         while n < N:
             wide = panel_width(out, N - n)
-            C = Matrix(out, out0 + network.layers[l, WEIGHTS] + n * K, wide, 1)
+            C = Matrix(out, out0 + network.layers[layer, WEIGHTS] + n * K, wide, 1)
             multiply_panel(K, min(wide, N - n), B, A, Matrix(dz, dz0 + n, N, 1), zero if fresh else C, C)
             n += wide
-        db = out0 + network.layers[l, BIAS]
+        db = out0 + network.layers[layer, BIAS]
         sum_columns(B, N, Matrix(dz, dz0, N, 1), zero if fresh else Matrix(out, db, 0, 1), out, db)
 
 
@@ -200,9 +230,24 @@ def add_gradients(network: Network, buffers: Buffers, B: int, out: Array, out0: 
 
 @entry
 def train_minibatches(
-    t: int, threads: int, control: Array, network: Network, data: Data, m: int, order: Array, batch_size: int, limit: int,
-    rule: Rule, decay: float, memory: Memory, buffers: Buffers, scratch: Array, right: Array, losses_out: Array, right_out: Array,
-) -> None:  # fmt: skip
+    t: int,
+    threads: int,
+    control: Array,
+    network: Network,
+    data: Data,
+    m: int,
+    order: Array,
+    batch_size: int,
+    limit: int,
+    rule: Rule,
+    decay: float,
+    memory: Memory,
+    buffers: Buffers,
+    scratch: Array,
+    right: Array,
+    losses_out: Array,
+    right_out: Array,
+) -> None:
     """Epochs of mini-batches, the rows of each in its part of `order` (epochs * m,); at most `limit` steps.
 
     Losses (summed) and right rows of every epoch go to losses_out and right_out; right (threads * 8,) is scratch. Ends
@@ -238,7 +283,7 @@ def train_minibatches(
 @kernel
 def shard_gradient(network: Network, data: Data, m: int, s: int, buffers: Buffers, shards: Shards) -> None:
     """Loss, right rows and gradient of shard s of all m rows, block after block."""
-    begin, end = share(m, BLOCK, s, shards.count)
+    begin, end = share(m, BLOCK, s, shards.parts)
     shards.losses[s], shards.right[s] = 0.0, 0
     for start in range(begin, end, BLOCK):
         B = min(BLOCK, end - start)
@@ -252,22 +297,35 @@ def shard_gradient(network: Network, data: Data, m: int, s: int, buffers: Buffer
 
 @entry
 def train_full_batch(
-    t: int, threads: int, control: Array, network: Network, data: Data, m: int, limit: int,
-    rule: Rule, decay: float, memory: Memory, buffers: Buffers, scratch: Array, shards: Shards, losses_out: Array, right_out: Array,
-) -> None:  # fmt: skip
-    """Epochs of one step each, on all m rows; at most `limit`. buffers are this thread's own. Otherwise as train_minibatches.
+    t: int,
+    threads: int,
+    control: Array,
+    network: Network,
+    data: Data,
+    m: int,
+    limit: int,
+    rule: Rule,
+    decay: float,
+    memory: Memory,
+    buffers: Buffers,
+    scratch: Array,
+    shards: Shards,
+    losses_out: Array,
+    right_out: Array,
+) -> None:
+    """Epochs of one step each, on all m rows; at most `limit`. As train_minibatches, but buffers are the thread's own.
 
     Which thread takes which shard does not matter: all are summed in their order.
     """
     for epoch in range(len(losses_out)):
         s = atomic_add(control, NEXT, 1)
-        while s < shards.count:
+        while s < shards.parts:
             shard_gradient(network, data, m, s, buffers, shards)
             s = atomic_add(control, NEXT, 1)
         if t == 0:
             atomic_store(control, STOPPING, epoch == limit or atomic_load(control, STOP))
         barrier(control, threads)
-        loss = total(shards.losses, 0, shards.count)
+        loss = total(shards.losses, 0, shards.parts)
         if not math.isfinite(loss):
             atomic_store(control, DIVERGED, 1)
             return
@@ -276,7 +334,7 @@ def train_full_batch(
         _shards_step(network, shards, rule, decay, memory, memory.steps + epoch + 1, t, threads, scratch)
         if t == 0:
             losses_out[epoch] = loss
-            right_out[epoch] = shards.right[: shards.count].sum()
+            right_out[epoch] = shards.right[: shards.parts].sum()
             atomic_store(control, NEXT, 0)
             atomic_store(control, STEPS, epoch + 1)
         barrier(control, threads)

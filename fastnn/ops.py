@@ -1,0 +1,268 @@
+"""Single kernels as functions of NumPy arrays: checked, and allocating what they return.
+
+m rows, K inputs, N outputs. Arrays are float32 or float64, all of a call of one dtype; anything else that holds real
+numbers is converted, to float32 where nothing in the call is float64 or wider. `out` receives the result if it has its
+shape and dtype and is C-contiguous and writeable. Raises TypeError or ValueError, naming the argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import workers
+from .kernels import activations, losses, matmul
+from .kernels.simd import REGISTER_BYTES, TILE_ROWS
+from .packing import ALIGNMENT, aligned
+
+Array = NDArray[Any]
+
+# Below this many multiply-adds (0.1 ms) starting a second thread costs more than it saves.
+WORTH_A_THREAD = 1 << 23
+# The same for functions of single numbers.
+NUMBERS_WORTH_A_THREAD = 1 << 20
+# Scratch for one block of W.
+BLOCK_BYTES = matmul.DEPTH * 2 * REGISTER_BYTES
+
+
+# --- matmul
+
+
+def matmul_bias(
+    x: ArrayLike, w: ArrayLike, b: ArrayLike, out: Array | None = None, *, threads: int | None = None
+) -> Array:
+    """Z = X @ W + b. x (m, K), w (K, N), b (N,) -> (m, N)."""
+    X, W, bias = _arrays(x=x, w=w, b=b)
+    m, K, N = _matmul_sizes(X, W)
+    _expect("b", bias, (N,))
+    Z = _result(out, X, W, bias, shape=(m, N))
+    _multiply(matmul.matmul_bias, (X, W, bias, Z), (K, N), m, m * K * N, threads)
+    return _deliver(Z, out)
+
+
+def matmul_bias_backward(
+    dz: ArrayLike, x: ArrayLike, w: ArrayLike, *, threads: int | None = None
+) -> tuple[Array, Array, Array]:
+    """dX = dZ @ W.T, dW = X.T @ dZ, db = sum of dZ's rows. dz (m, N), x (m, K), w (K, N) -> (m, K), (K, N), (N,)."""
+    dZ, X, W = _arrays(dz=dz, x=x, w=w)
+    m, K, N = _matmul_sizes(X, W)
+    _expect("dz", dZ, (m, N))
+    dX, dW, db = np.empty((m, K), X.dtype), np.empty((K, N), X.dtype), np.empty(N, X.dtype)
+    zero, transposed = np.zeros(max(K, N), X.dtype), np.ascontiguousarray(W.T)
+    work = m * K * N
+    _multiply(matmul.matmul_bias_backward_input, (dZ, transposed, zero, dX), (K, N), m, work, threads)
+    _multiply(matmul.matmul_bias_backward_weights, (dZ, X, zero, dW), (m, K, N), K, work, threads)
+    matmul.matmul_bias_backward_bias(dZ.reshape(-1), zero, db, m, N)
+    return dX, dW, db
+
+
+# --- activations
+
+
+def relu(z: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
+    """max(z, 0), for z of any shape."""
+    return _activation(activations.relu, z, out, threads)
+
+
+def relu_backward(da: ArrayLike, a: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
+    """dz = da where a > 0, else 0; a is what `relu` returned."""
+    return _activation_backward(activations.relu_backward, da, a, out, threads)
+
+
+def sigmoid(z: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
+    """1 / (1 + exp(-z)), for z of any shape."""
+    return _activation(activations.sigmoid, z, out, threads)
+
+
+def sigmoid_backward(da: ArrayLike, a: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
+    """dz = da * a * (1 - a); a is what `sigmoid` returned."""
+    return _activation_backward(activations.sigmoid_backward, da, a, out, threads)
+
+
+def tanh(z: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
+    """tanh(z), for z of any shape."""
+    return _activation(activations.tanh, z, out, threads)
+
+
+def tanh_backward(da: ArrayLike, a: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
+    """dz = da * (1 - a**2); a is what `tanh` returned."""
+    return _activation_backward(activations.tanh_backward, da, a, out, threads)
+
+
+def softmax(z: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
+    """exp(z) / sum(exp(z)) of every row, shifted by its maximum. z (m, N) -> (m, N)."""
+    (Z,) = _arrays(z=z)
+    m, N = _rows("z", Z)
+    P = _result(out, Z)
+    _in_parts(activations.softmax, (Z, P), m, N, threads)
+    return _deliver(P, out)
+
+
+def softmax_backward(dp: ArrayLike, p: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
+    """dz = p * (dp - sum of p * dp over a row); p (m, N) is what `softmax` returned."""
+    dP, P = _arrays(dp=dp, p=p)
+    m, N = _rows("p", P)
+    _expect("dp", dP, P.shape)
+    dZ = _result(out, P, dP)
+    _in_parts(activations.softmax_backward, (P, dP, dZ), m, N, threads)
+    return _deliver(dZ, out)
+
+
+# --- losses
+
+
+def softmax_cross_entropy(z: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]:
+    """Every row's loss log(sum(exp(z))) - z[label] (m,), and dz of their mean (m, N). z (m, N), labels (m,)."""
+    (Z,) = _arrays(z=z)
+    m, N = _rows("z", Z)
+    wanted = np.asarray(labels)
+    if wanted.dtype.kind not in "bui":
+        raise TypeError(f"labels has dtype {wanted.dtype}; expected integers.")
+    _expect("labels", wanted, (m,))
+    if m and not (wanted.min() >= 0 and wanted.max() < N):
+        row = int(np.flatnonzero((wanted < 0) | (wanted >= N))[0])
+        raise ValueError(f"labels holds {wanted[row]} in row {row}; expected 0 to {N - 1}.")
+    dZ, rows = np.array(Z, order="C"), np.empty(m)
+    labels64 = np.ascontiguousarray(wanted, np.int64)
+    losses.softmax_cross_entropy(dZ.reshape(-1), 0, m, N, labels64, 0, 1 / max(m, 1), rows, 0)
+    return rows, dZ
+
+
+def binary_cross_entropy(z: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    """Every row's loss max(z, 0) - z * y + log(1 + exp(-|z|)), summed (m,), and dz of their mean (m, N)."""
+    return _loss_of_targets(losses.binary_cross_entropy, z, y)
+
+
+def squared_error(z: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    """Every row's loss (z - y)**2 / 2, summed over its outputs (m,), and dz of their mean (m, N)."""
+    return _loss_of_targets(losses.squared_error, z, y)
+
+
+def _loss_of_targets(kernel: Any, z: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+    Z, Y = _arrays(z=z, y=y)
+    m, N = _rows("z", Z)
+    _expect("y", Y, Z.shape)
+    dZ, rows = np.array(Z, order="C"), np.empty(m)
+    kernel(dZ.reshape(-1), 0, m, N, Y.reshape(-1), 0, 1 / max(m, 1), rows, 0)
+    return rows, dZ
+
+
+# --- checks
+
+
+def _arrays(**arguments: ArrayLike) -> list[Array]:
+    """Every argument as a C-contiguous, writeable array of one dtype: what kernels are compiled for."""
+    arrays = {name: np.asarray(value) for name, value in arguments.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "buif":
+            raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers.")
+    wide = any(array.dtype.kind == "f" and array.itemsize >= 8 for array in arrays.values())
+    dtype = np.float64 if wide else np.float32
+    return [np.require(array, dtype, ["C", "W"]) for array in arrays.values()]
+
+
+def _expect(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; expected {shape}.")
+
+
+def _matmul_sizes(X: Array, W: Array) -> tuple[int, int, int]:
+    for name, array in (("x", X), ("w", W)):
+        if array.ndim != 2:
+            raise ValueError(f"{name} has shape {array.shape}; expected two dimensions.")
+    if X.shape[1] != W.shape[0]:
+        raise ValueError(
+            f"x has {X.shape[1]} columns and w {W.shape[0]} rows; expected as many of one as of the other."
+        )
+    return X.shape[0], X.shape[1], W.shape[1]
+
+
+def _rows(name: str, array: Array) -> tuple[int, int]:
+    if array.ndim != 2 or array.shape[1] == 0:
+        raise ValueError(f"{name} has shape {array.shape}; expected two dimensions, (rows, at least one column).")
+    return array.shape[0], array.shape[1]
+
+
+def _result(out: Array | None, *inputs: Array, shape: tuple[int, ...] | None = None) -> Array:
+    """Where to write: `out` if it was given and is no input's memory, else a new array; of the first input's shape."""
+    dtype, expected = inputs[0].dtype, inputs[0].shape if shape is None else shape
+    if out is None:
+        return np.empty(expected, dtype)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}; expected an array.")
+    if out.shape != expected or out.dtype != dtype:
+        raise ValueError(f"out has shape {out.shape} and dtype {out.dtype}; expected {expected} and {dtype}.")
+    if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+        raise ValueError("out is strided or read-only; expected a C-contiguous, writeable array.")
+    return np.empty(expected, dtype) if any(np.may_share_memory(out, array) for array in inputs) else out
+
+
+def _deliver(result: Array, out: Array | None) -> Array:
+    if out is None or result is out:
+        return result
+    np.copyto(out, result)
+    return out
+
+
+# --- running
+
+
+def _split(part: Callable[[int, int, int], None], count: int, grain: int, work: float, threads: int | None) -> None:
+    """part(begin, end, t) for every thread t's share of `count`, in whole grains; in one thread if work is below 1."""
+    wanted = workers.thread_count(threads) if work >= 1 else 1
+    grains = -(-count // grain)
+    number = max(1, min(wanted, grains))
+    cuts = [min(count, grains * t // number * grain) for t in range(number + 1)]
+    workers.run(lambda t: part(cuts[t], cuts[t + 1], t), number)
+
+
+def _multiply(
+    kernel: Any, arrays: tuple[Array, ...], sizes: tuple[int, ...], count: int, work: int, threads: int | None
+) -> None:
+    """kernel(*arrays, *sizes, begin, end, block) over `count` rows of the result."""
+    dtype = arrays[0].dtype
+    flat = [array.reshape(-1) for array in arrays]
+    blocks = [
+        aligned(BLOCK_BYTES // dtype.itemsize, dtype) for _ in range(max(1, min(workers.thread_count(threads), count)))
+    ]
+    _split(
+        lambda begin, end, t: kernel(*flat, *sizes, begin, end, blocks[t]),
+        count,
+        TILE_ROWS,
+        work / WORTH_A_THREAD,
+        threads,
+    )
+
+
+def _in_parts(kernel: Any, arrays: tuple[Array, ...], m: int, N: int, threads: int | None) -> None:
+    """kernel(*arrays, offset, rows, N) over m rows of N numbers."""
+    flat = [array.reshape(-1) for array in arrays]
+    _split(
+        lambda begin, end, t: kernel(*flat, begin * N, end - begin, N), m, 1, m * N / NUMBERS_WORTH_A_THREAD, threads
+    )
+
+
+def _activation(kernel: Any, z: ArrayLike, out: Array | None, threads: int | None) -> Array:
+    (Z,) = _arrays(z=z)
+    A = _result(out, Z)
+    _elementwise(kernel, (Z, A), threads)
+    return _deliver(A, out)
+
+
+def _activation_backward(kernel: Any, da: ArrayLike, a: ArrayLike, out: Array | None, threads: int | None) -> Array:
+    dA, A = _arrays(da=da, a=a)
+    _expect("da", dA, A.shape)
+    dZ = _result(out, A, dA)
+    _elementwise(kernel, (A, dA, dZ), threads)
+    return _deliver(dZ, out)
+
+
+def _elementwise(kernel: Any, arrays: tuple[Array, ...], threads: int | None) -> None:
+    flat = [array.reshape(-1) for array in arrays]
+    size = arrays[0].size
+    _split(
+        lambda begin, end, t: kernel(*flat, begin, end - begin), size, ALIGNMENT, size / NUMBERS_WORTH_A_THREAD, threads
+    )

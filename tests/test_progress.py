@@ -1,0 +1,125 @@
+"""What is shown while training: lines through a pipe, a bar in a terminal, and nothing when that is asked for."""
+
+import io
+import sys
+
+import pytest
+
+from fastnn.history import History
+from fastnn.progress import LINES, Bar, Lines, Silent, make_progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def trained(epochs: int, validation: bool = False, accuracy: bool = True) -> History:
+    """A history of so many epochs."""
+    values = [0.0812] * epochs
+    shares = [0.9761] * epochs if accuracy else []
+    seconds = [1.24 * (epoch + 1) for epoch in range(epochs)]
+    return History(values, shares, values * validation, shares * validation, seconds)
+
+
+def run(epochs: int, rows: int = 10) -> None:
+    """Drive what make_progress gives as `fit` does."""
+    progress = make_progress(epochs, rows, verbose=True)
+    progress.message("compiling")
+    for epoch in range(1, epochs + 1):
+        progress.advance(epoch * rows - rows // 2)
+        progress.epoch(trained(epoch, validation=True))
+    progress.close()
+
+
+def in_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Called from the test itself, for pytest puts its own stderr back after fixtures."""
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    return stream
+
+
+def test_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    run(3)
+    out, err = capsys.readouterr()
+    figures = "loss 0.0812  accuracy 97.61%  val_loss 0.0812  val_accuracy 97.61%"
+    assert out.splitlines() == [
+        "compiling",
+        f"epoch 1/3  {figures}  1.24 s",
+        f"epoch 2/3  {figures}  2.48 s",
+        f"epoch 3/3  {figures}  3.72 s",
+    ]
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("epochs", "lines"), [(1, 1), (100, 100), (101, LINES), (149, LINES), (2000, LINES), (3001, LINES)]
+)
+def test_long_runs_have_few_lines_evenly_spaced(epochs: int, lines: int, capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Lines(epochs)
+    for epoch in range(1, epochs + 1):
+        progress.epoch(trained(epoch))
+    shown = [int(line.split()[1].split("/")[0]) for line in capsys.readouterr().out.splitlines()]
+    gaps = {after - before for before, after in zip([0, *shown[:-1]], shown, strict=True)}
+    assert len(shown) == lines
+    assert shown[-1] == epochs
+    assert max(gaps) - min(gaps) <= 1
+
+
+def test_figures_without_accuracy_and_far_from_one(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = Lines(12)
+    progress.epoch(History(loss=[123456.0], seconds=[0.5]))
+    progress.epoch(History(loss=[1.0, 0.0], seconds=[0.5, 1.0]))
+    assert capsys.readouterr().out.splitlines() == [
+        "epoch  1/12  loss 1.235e+05  0.50 s",
+        "epoch  2/12  loss 0.000e+00  1.00 s",
+    ]
+
+
+def test_bar_shows_epoch_figures_rate_and_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = in_terminal(monkeypatch)
+    run(3)
+    last = terminal.getvalue().rstrip().split("\r")[-1]
+    assert "epoch 3/3 100%" in last
+    assert "rows/s" in last
+    assert "left" in last
+    assert last.endswith("loss 0.0812  accuracy 97.61%  val_loss 0.0812  val_accuracy 97.61%")
+    assert capsys.readouterr().out == ""
+
+
+def test_bar_counts_rows_and_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_terminal(monkeypatch)
+    bar = Bar(epochs=3, rows=10)
+    bar.advance(4)
+    assert (bar.bar.n, bar.bar.desc) == (4, "epoch 1/3")
+    bar.advance(10)
+    assert (bar.bar.n, bar.bar.desc) == (10, "epoch 2/3")
+    bar.epoch(trained(3))
+    assert (bar.bar.n, bar.bar.desc) == (30, "epoch 3/3")
+    bar.close()
+
+
+def test_bar_can_end_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = in_terminal(monkeypatch)
+    bar = Bar(epochs=3, rows=10)
+    bar.advance(4)
+    bar.close()
+    assert terminal.getvalue().endswith("\n")
+
+
+def test_silence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = in_terminal(monkeypatch)
+    progress = make_progress(2, 10, verbose=False)
+    progress.message("compiling")
+    progress.advance(5)
+    progress.epoch(trained(1))
+    progress.close()
+    assert isinstance(progress, Silent)
+    assert terminal.getvalue() == capsys.readouterr().out == ""
+
+
+def test_lines_where_there_is_no_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    assert isinstance(make_progress(2, 10, verbose=True), Lines)

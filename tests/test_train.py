@@ -1,0 +1,290 @@
+"""The command line: what it prints, what it saves, and how it refuses."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fastnn.recipes import RECIPES
+from fastnn.train import main
+
+NUMPY = ("--backend", "numpy", "--epochs", "3", "--hidden", "8", "--no-progress")
+
+
+@pytest.fixture
+def clusters(tmp_path: Path) -> str:
+    """An .npz of three classes of points (300 to train, 90 to test) that are easy to tell apart."""
+    return save_clusters(tmp_path / "clusters.npz", 300, 90)
+
+
+def save_clusters(path: Path, m: int, m_test: int, classes: int = 3, K: int = 4) -> str:
+    rng = np.random.default_rng(0)
+    centres = 4 * rng.normal(size=(classes, K))
+    y = np.arange(m + m_test) % classes
+    X = (centres[y] + rng.normal(size=(m + m_test, K))).astype(np.float32)
+    np.savez(path, X_train=X[:m], y_train=y[:m], X_test=X[m:], y_test=y[m:])
+    return str(path)
+
+
+def save_csv(path: Path, X: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> str:
+    np.savetxt(path, np.column_stack([y, X]), delimiter=",", fmt="%.6g")
+    return str(path)
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[str, dict[str, Any]]:
+    """Run the command with --json: what it printed before the last line, and that line's object."""
+    assert main([*argv, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    *text, last = out.splitlines()
+    return "\n".join(text), json.loads(last)
+
+
+def process(*argv: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "fastnn.train", *argv]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+
+
+# --- what it prints
+
+
+def test_report_and_json(clusters: str, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ("--data", clusters, "--lr", "0.01", "--seed", "7", *NUMPY, "--epochs", "30", "--batch-size", "32")
+    text, figures = run(capsys, *argv)
+    assert text.splitlines()[0] == "4-8-3, 300 rows in batches of 32, adam at 0.01, 30 epochs, seed 7"
+    assert f"test accuracy {figures['test_accuracy']:.2%}  (90 test rows)" in text
+    assert "confusion matrix" in text
+    assert "precision  recall" in text
+    assert "Nothing is saved; --out DIR saves" in text
+    assert figures["test_accuracy"] > 0.95
+    assert 0 < figures["test_loss"] < 1
+    assert 0 < figures["final_loss"] < 1
+    assert figures["train_seconds"] > 0
+    expected = {"sizes": [4, 8, 3], "epochs": 30, "seed": 7, "backend": "numpy", "dtype": "float32", "recipe": None}
+    assert expected.items() <= figures.items()
+
+
+def test_a_seed_repeats_a_run(clusters: str, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ("--data", clusters, *NUMPY, "--validation-fraction", "0.2")
+    losses = [run(capsys, *argv, "--seed", seed)[1]["final_loss"] for seed in ("1", "1", "2")]
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_progress_is_a_line_an_epoch(clusters: str, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ("--data", clusters, "--backend", "numpy", "--epochs", "4", "--validation-fraction", "0.1")
+    text, _ = run(capsys, *argv)
+    lines = [line for line in text.splitlines() if line.startswith("epoch ")]
+    assert [line.split()[1] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
+    assert all("val_accuracy" in line for line in lines)
+
+
+def test_regression_reports_r2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    X = np.random.default_rng(0).normal(size=(200, 3))
+    train = save_csv(tmp_path / "train.csv", X, X @ [1.0, -2.0, 0.5])
+    argv = ("--data", train, "--test-data", train, "--output-activation", "identity", *NUMPY)
+    text, figures = run(capsys, *argv, "--hidden", "none", "--lr", "0.1", "--epochs", "200")
+    assert f"test R2 {figures['test_r2']:.4f}" in text
+    assert figures["test_r2"] > 0.99
+    assert figures["test_accuracy"] is None
+    assert "confusion" not in text
+    assert figures["sizes"] == [3, 1]
+
+
+def test_yes_or_no(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = save_clusters(tmp_path / "two.npz", 100, 40, classes=2)
+    text, figures = run(capsys, "--data", data, "--output-activation", "sigmoid", *NUMPY)
+    assert figures["sizes"] == [4, 8, 1]
+    assert re.search(r"true \| +0 +1\n", text)
+
+
+@pytest.mark.parametrize(
+    ("flags", "what", "rows"),
+    [((), "training", 50), (("--validation-fraction", "0.2"), "validation", 10)],
+)
+def test_without_test_rows_it_says_what_it_measures_on(
+    flags: tuple[str, ...], what: str, rows: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = save_csv(tmp_path / "train.csv", np.random.default_rng(0).normal(size=(50, 3)), np.arange(50) % 2)
+    text, figures = run(capsys, "--data", data, *NUMPY, *flags)
+    assert f"{what} accuracy {figures['test_accuracy']:.2%}  ({rows} {what} rows; the data has no test rows)" in text
+    assert figures["evaluated"] == what
+
+
+def test_test_data_of_bytes_is_read_as_the_training_rows_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    X, y = np.random.default_rng(0).integers(0, 9, size=(60, 3)), np.arange(60) % 2
+    parts = save_csv(tmp_path / "a.csv", X + 0.5, y), save_csv(tmp_path / "b.csv", X, y)
+    same = save_csv(tmp_path / "c.csv", np.vstack([X, X[:1] + 0.5]), np.append(y, 0))
+    losses = [run(capsys, "--data", parts[0], "--test-data", test, *NUMPY)[1]["test_loss"] for test in (parts[1], same)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.1)
+
+
+# --- recipes
+
+
+def test_recipe_and_flags_that_win_over_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = save_clusters(tmp_path / "ten.npz", 1500, 50, classes=10)
+    argv = ("--recipe", "digits-relu10", "--data", data, "--backend", "numpy", "--no-progress", "--epochs", "5")
+    text, figures = run(capsys, *argv)
+    assert text.startswith("4-10-10, 500 rows at once, sgd at 0.1, 5 epochs, seed 0\n")
+    assert "(1000 held-out rows)" in text
+    assert (figures["recipe"], figures["evaluated"]) == ("digits-relu10", "held-out")
+    text, _ = run(capsys, *argv, "--lr", "0.2", "--hidden", "6", "--validation-fraction", "0.1")
+    assert text.startswith("4-6-10, 1350 rows at once, sgd at 0.2, 5 epochs, seed 0\n")
+    assert "(150 held-out rows)" in text
+
+
+def test_zero_recipe_tells_zeros_from_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = save_clusters(tmp_path / "ten.npz", 500, 100, classes=10)
+    text, figures = run(capsys, "--recipe", "zero-logistic", "--data", data, "--backend", "numpy", "--epochs", "50")
+    assert figures["sizes"] == [4, 1]
+    assert figures["test_accuracy"] >= 0.85
+    assert len(text.split("confusion matrix")[1].split("class  precision")[0].splitlines()) == 5
+
+
+# --- saving
+
+
+def test_out_saves_model_and_history(clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "new" / "run"
+    text, _ = run(capsys, "--data", clusters, *NUMPY, "--out", str(out))
+    assert f"Saved model.safetensors and history.json in {out}." in text
+    assert sorted(path.name for path in out.iterdir()) == ["history.json", "model.safetensors"]
+    history = json.loads((out / "history.json").read_text())
+    assert [len(history[name]) for name in ("loss", "accuracy", "seconds", "val_loss")] == [3, 3, 3, 0]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "history.json"])
+def test_out_overwrites_nothing(name: str, clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / name).write_text("mine")
+    assert main(["--data", clusters, *NUMPY, "--out", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""  # so nothing was trained
+    assert (
+        err == f"fastnn.train: error: --out is '{tmp_path}', which holds a {name}; expected a directory without one.\n"
+    )
+    assert (tmp_path / name).read_text() == "mine"
+
+
+# --- refusing
+
+BAD_FLAGS = [
+    ("--recipe nothing", "--recipe is 'nothing'; expected one of zero-logistic"),
+    ("--data missing.npz", "missing.npz"),
+    ("--test-data missing.csv", "missing.csv"),
+    ("--test-data narrow.csv", "The test rows have 2 features; expected 4"),
+    ("--data fractions.csv", "The labels are not whole numbers"),
+    ("--data large.csv", "The labels go to 1000000; expected fewer classes than rows"),
+    ("--hidden 8,x", "--hidden"),
+    ("--hidden 0", "--hidden is 0; expected an integer of at least 1."),
+    ("--hidden -3", "--hidden is -3"),
+    ("--activation swish", "--activation is 'swish'"),
+    ("--activation relu,relu", "--activation names 2 functions"),
+    ("--output-activation relu", "--output-activation is 'relu'; expected one of softmax, sigmoid, identity."),
+    ("--output-activation sigmoid", ""),  # of labels 0, 1 and 2
+    ("--epochs 0", "--epochs is 0"),
+    ("--epochs 1.5", "--epochs"),
+    ("--batch-size 0", "--batch-size is 0"),
+    ("--batch-size half", "--batch-size"),
+    ("--optimizer lion", "--optimizer is 'lion'"),
+    ("--lr 0", "--lr is 0.0"),
+    ("--lr -1", "--lr is -1.0"),
+    ("--lr nan", "--lr is nan"),
+    ("--momentum 1", "--momentum is 1.0"),
+    ("--weight-decay -1", "--weight-decay is -1.0"),
+    ("--init xavier", "--init is 'xavier'"),
+    ("--init uniform", "--init is 'uniform'"),
+    ("--init normal:x", "--init is 'normal:x'"),
+    ("--init-biases", "--init"),
+    ("--validation-fraction 1", "--validation-fraction is 1.0"),
+    ("--validation-fraction 0.999", "training rows; expected at least"),
+    ("--seed -1", "--seed is -1"),
+    ("--threads 0", "--threads is 0"),
+    ("--dtype float16", "--dtype is 'float16'"),
+    ("--backend torch", "--backend is 'torch'"),
+    ("--out clusters.npz", "--out is 'clusters.npz'"),
+    ("--out clusters.npz/run", "--out is 'clusters.npz/run'"),
+    ("--lr 1e30 --optimizer sgd", ""),  # diverges
+    ("--momentu 0.5", "--momentu"),
+    ("--frobnicate", "--frobnicate"),
+    ("positional", "positional"),
+]
+
+
+@pytest.mark.parametrize(("flags", "words"), BAD_FLAGS, ids=[flags for flags, _ in BAD_FLAGS])
+def test_bad_flags(
+    flags: str,
+    words: str,
+    clusters: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    X = np.ones((50, 2))
+    save_csv(tmp_path / "narrow.csv", X, np.arange(50) % 3)
+    save_csv(tmp_path / "fractions.csv", X, np.arange(50) / 3)
+    save_csv(tmp_path / "large.csv", X, np.full(50, 1000000))
+    before = sorted(tmp_path.iterdir())
+    monkeypatch.chdir(tmp_path)
+    try:
+        status: object = main(["--data", clusters, *NUMPY, "--out", "fresh", *flags.split()])
+    except SystemExit as exit_:
+        status = exit_.code
+    err = capfd.readouterr().err
+    assert status == 2
+    assert len(err.splitlines()) == 1
+    assert err.startswith("fastnn.train: error: ")
+    assert words in err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_interrupt(clusters: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fastnn.mlp.MLP.fit", interrupt)
+    assert main(["--data", clusters, *NUMPY]) == 130
+    assert capsys.readouterr().err == "fastnn.train: interrupted\n"
+
+
+# --- as a process
+
+
+def test_help_is_quick_and_imports_nothing_slow() -> None:
+    seconds = []
+    for _ in range(3):
+        began = time.perf_counter()
+        done = process("--help")
+        seconds.append(time.perf_counter() - began)
+        assert done.returncode == 0
+        assert "--validation-fraction" in done.stdout
+    assert min(seconds) < 0.3
+    code = "import sys, fastnn.train; sys.exit(any(name in sys.modules for name in ('numpy', 'numba', 'tqdm')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_list_recipes() -> None:
+    assert process("--list-recipes").stdout.split() == list(RECIPES)
+
+
+def test_process_with_numba(clusters: str, tmp_path: Path) -> None:
+    argv = ("--data", clusters, "--epochs", "3", "--hidden", "8", "--batch-size", "16", "--json", "--out", "run")
+    done = process(*argv, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert (figures["backend"], figures["epochs"]) == ("numba", 3)
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_process_refuses_with_status_2(tmp_path: Path) -> None:
+    done = process("--data", "missing.npz", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("fastnn.train: error: ")
+    assert done.stderr.count("\n") == 1
