@@ -21,8 +21,8 @@ import platformdirs
 from numba import config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
 
-# A process that waits this long for another one's compiler compiles for itself, and keeps nothing.
-PATIENCE_SECONDS = 120.0
+# A process that cannot save for so long, because another one holds the lock, keeps nothing.
+PATIENCE_SECONDS = 10.0
 
 # Called with a kernel's name before it is compiled, so that somebody can say what takes so long.
 listeners: list[Callable[[str], None]] = []
@@ -40,21 +40,14 @@ def fingerprint() -> str:
 
 
 @cache
-def _lock() -> filelock.FileLock:
-    """One lock for all kernels, for they compile within each other; a thread may take it again and again."""
-    return filelock.FileLock(Path(str(directory())) / "lock")
-
-
-@cache
 def directory() -> Path | None:
     """The directory of the kernels as they are now, or None, with one warning, where none can be written."""
     root = Path(config.CACHE_DIR) if config.CACHE_DIR else Path(platformdirs.user_cache_dir("fastnn", appauthor=False))
     path = root / f"kernels-{fingerprint()}"
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = filelock.FileLock(path / "lock")
-        probe.acquire(timeout=PATIENCE_SECONDS)
-        probe.release()
+        with filelock.FileLock(path / "lock", timeout=PATIENCE_SECONDS):
+            pass
     except (OSError, filelock.Timeout, NotImplementedError) as error:
         warnings.warn(
             f"Compiled kernels cannot be kept in {path} ({error}); they are compiled anew in every process.",
@@ -84,7 +77,10 @@ class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """numba's cache, with a lock from a miss to the save: two processes that save at once can mix up its index."""
+    """numba's cache, with a lock around saving.
+
+    Without it two processes that save at once can leave an index that points to another kernel's machine code.
+    """
 
     _impl_class = _Implementation
 
@@ -92,24 +88,14 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
         found = super().load_overload(sig, target_context)
         if found is None:
             _announce(self._py_func.__name__)
-            try:
-                _lock().acquire(timeout=PATIENCE_SECONDS)
-            except (OSError, filelock.Timeout):
-                return None
-            found = super().load_overload(sig, target_context)  # the process that had the lock may have compiled it
-            if found is not None:
-                _lock().release()
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        if not _lock().is_locked:
-            return
         try:
-            super().save_overload(sig, data)
-        except OSError as error:
+            with filelock.FileLock(Path(self.cache_path) / "lock", timeout=PATIENCE_SECONDS):
+                super().save_overload(sig, data)
+        except (OSError, filelock.Timeout) as error:
             warnings.warn(f"A compiled kernel could not be kept in {self.cache_path} ({error}).", stacklevel=2)
-        finally:
-            _lock().release()
 
 
 def _announce(name: str) -> None:

@@ -10,7 +10,8 @@ logits, and then their gradient, follow the last layer's input in `values`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from .activations import activate, activate_backward
 from .compile import Array, kernel
@@ -56,29 +57,37 @@ class Network(NamedTuple):
     zero: Array
 
 
+def _make_widen(size: int, whole_vector: Any, first_numbers: Any) -> Callable[[Rows, int, Array, int, int], None]:
+    @kernel
+    def widen(rows: Rows, row: int, out: Array, offset: int, K: int) -> None:
+        """One row of numbers of `size` bytes."""
+        width = lanes(out)
+        start = rows.address + row * rows.stride
+        like = full(out, 0.0, 1)
+        whole = K // width * width
+        for k in range(0, whole, width):
+            store(out, offset + k, whole_vector(start + size * k, width, like) * rows.factor)
+        if whole < K:
+            x = first_numbers(start + size * whole, K - whole, like)
+            store_first(out, offset + whole, K - whole, x * rows.factor)
+
+    return widen
+
+
+_widen_uint8 = _make_widen(1, widen_uint8, widen_first_uint8)
+_widen_float32 = _make_widen(4, widen_float32, widen_first_float32)
+_widen_float64 = _make_widen(8, widen_float64, widen_first_float64)
+
+
 @kernel
 def widen_row(rows: Rows, row: int, out: Array, offset: int, K: int) -> None:
     """out[offset : offset + K] = one row of features, as floating point."""
-    width = lanes(out)
-    start = rows.address + row * rows.stride
-    like = full(out, 0.0, 1)
-    whole = K // width * width
-    for k in range(0, whole, width):
-        if rows.kind == UINT8:
-            x = widen_uint8(start + k, width, like)
-        elif rows.kind == FLOAT32:
-            x = widen_float32(start + 4 * k, width, like)
-        else:
-            x = widen_float64(start + 8 * k, width, like)
-        store(out, offset + k, x * rows.factor)
-    if whole < K:
-        if rows.kind == UINT8:
-            x = widen_first_uint8(start + whole, K - whole, like)
-        elif rows.kind == FLOAT32:
-            x = widen_first_float32(start + 4 * whole, K - whole, like)
-        else:
-            x = widen_first_float64(start + 8 * whole, K - whole, like)
-        store_first(out, offset + whole, K - whole, x * rows.factor)
+    if rows.kind == UINT8:
+        _widen_uint8(rows, row, out, offset, K)
+    elif rows.kind == FLOAT32:
+        _widen_float32(rows, row, out, offset, K)
+    else:
+        _widen_float64(rows, row, out, offset, K)
 
 
 @kernel
