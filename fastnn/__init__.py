@@ -1,9 +1,11 @@
 """Train small dense neural networks on a CPU, fast.
 
-X_train, y_train, X_test, y_test = fastnn.load_mnist()
-net = fastnn.MLP([784, 128, 10])
-net.fit(X_train, y_train, epochs=5)
-net.score(X_test, y_test)
+For example:
+
+    X_train, y_train, X_test, y_test = fastnn.load_mnist()
+    net = fastnn.MLP([784, 128, 10])
+    net.fit(X_train, y_train, epochs=5)
+    net.score(X_test, y_test)
 """
 
 from __future__ import annotations

@@ -11,22 +11,26 @@ from numpy.typing import NDArray
 
 from . import workers
 from .architecture import OUTPUTS, Architecture
+from .compression import compress, nothing_compressed
 from .errors import Diverged
 from .kernels import cache, inference, training
 from .kernels.network import FLOAT32, FLOAT64, UINT8, Rows
 from .kernels.optimizers import Rule
-from .kernels.simd import REGISTER_BYTES, TILE_ROWS
+from .kernels.simd import TILE_ROWS
 from .kernels.sync import DIVERGED, SLOTS, STEPS, STOP
 from .kernels.training import BLOCK, STRIP, Buffers, Data, Memory, Shards
-from .optimizers import OPTIMIZERS, Optimizer
+from .optimizers import OPTIMIZERS
 from .packing import Layout, aligned
-from .trainer import Poll, State
+from .trainer import Plan, Poll, State
 
 Array = NDArray[Any]
 KINDS = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
 
 # Full-batch gradients are summed in this many parts at most, whatever the number of threads.
 SHARDS = 16
+
+# Compressing MNIST takes as long as a step saves, or two: 40 ms on two threads, a step 20 ms.
+WORTH_COMPRESSING = 4
 
 
 def rows_of(X: Array) -> Rows:
@@ -40,58 +44,47 @@ def data_of(X: Array, Y: Array, architecture: Architecture, dtype: np.dtype[Any]
     softmax = architecture.output == "softmax"
     labels = Y if softmax else np.zeros(0, np.int64)
     targets = np.zeros(0, dtype) if softmax else Y.reshape(-1)
-    return Data(rows_of(X), labels, targets, OUTPUTS.index(architecture.output))
+    return Data(rows_of(X), nothing_compressed(dtype), labels, targets, OUTPUTS.index(architecture.output))
 
 
 def buffers_of(layout: Layout, B: int) -> Buffers:
     """Room for a block of B rows."""
     dtype, N = layout.dtype, int(layout.layers[-2, 1])
     values, gradients = aligned(B * layout.block, dtype), aligned(B * layout.block, dtype)
-    return Buffers(values, gradients, np.zeros(B, np.int64), np.zeros(B * N, dtype), np.zeros(B))
+    return Buffers(values, gradients, np.zeros(B, np.int64), np.zeros(B, np.int64), np.zeros(B * N, dtype), np.zeros(B))
 
 
 class Trainer:
     """Whole epochs inside one kernel in every thread; the State is packed at the start and unpacked by `finish`."""
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        state: State,
-        X: Array,
-        Y: Array,
-        batch_size: int | None,
-        optimizer: Optimizer,
-        threads: int,
-    ) -> None:
-        self.state, self.optimizer, self.X, self.m = state, optimizer, X, len(X)
+    def __init__(self, architecture: Architecture, state: State, X: Array, Y: Array, plan: Plan) -> None:
+        self.state, self.optimizer, self.X, self.m = state, plan.optimizer, X, len(X)
+        self.full_batch = plan.batch_size is None
+        self.batch_size = min(plan.batch_size or self.m, self.m)
         dtype = state.weights[0].dtype
         self.layout = Layout(architecture, dtype)
         self.network = self.layout.network(state.weights, state.biases)
-        self.data = data_of(X, Y, architecture, dtype)
         self.slots = [aligned(self.layout.params, dtype) for _ in state.slots]
         for flat, slot in zip(self.slots, state.slots, strict=True):
             self.layout.pack(flat, slot[: len(state.weights)], slot[len(state.weights) :])
-        self._none = np.zeros(0, dtype)
-        self.batch_size = min(batch_size or self.m, self.m)
-        self.full_batch = batch_size is None
-        self.control = np.zeros(SLOTS, np.int64)
-        blocks = -(-self.m // BLOCK)
-        shards = min(SHARDS, blocks) if self.full_batch else 0
-        self.threads = min(threads, shards or -(-self.batch_size // TILE_ROWS))
-        self.shards = Shards(
-            aligned(shards * self.layout.params, dtype),
-            np.zeros(shards),
-            np.zeros(shards, np.int64),
-            shards,
-            self.layout.params,
-        )
-        self.buffers = [
-            buffers_of(self.layout, BLOCK if self.full_batch else self.batch_size)
-            for _ in range(self.threads if self.full_batch else 1)
-        ]
-        self.scratch = [aligned(STRIP * 2 * REGISTER_BYTES // dtype.itemsize, dtype) for _ in range(self.threads)]
-        self.right = np.zeros(8 * self.threads, np.int64)
+        self.data = data_of(X, Y, architecture, dtype)
+        if self.full_batch and plan.epochs >= WORTH_COMPRESSING:
+            self.data = self.data._replace(compressed=compress(X, self.data.rows, dtype, BLOCK, plan.threads))
+        self._allocate(plan.threads, dtype)
         self._call(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64), -1, 0, 1)  # compiles, in the main thread
+
+    def _allocate(self, threads: int, dtype: np.dtype[Any]) -> None:
+        """Buffers for as many threads as there are shards or tiles of rows to share, at most."""
+        parts = min(SHARDS, -(-self.m // BLOCK)) if self.full_batch else 0
+        self.threads = min(threads, parts or -(-self.batch_size // TILE_ROWS))
+        size = self.layout.params
+        self.shards = Shards(aligned(parts * size, dtype), np.zeros(parts), np.zeros(parts, np.int64), parts, size)
+        blocks, rows = (self.threads, BLOCK) if self.full_batch else (1, self.batch_size)
+        self.buffers = [buffers_of(self.layout, rows) for _ in range(blocks)]
+        self.scratch = [aligned(STRIP * 2 * self.layout.lanes, dtype) for _ in range(self.threads)]
+        self.right = np.zeros(8 * self.threads, np.int64)
+        self._none = np.zeros(0, dtype)
+        self.control = np.zeros(SLOTS, np.int64)
 
     def run(self, epochs: int, order: Array | None, poll: Poll) -> tuple[Array, Array]:
         """See trainer.Trainer."""

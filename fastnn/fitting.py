@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,8 @@ from numpy.typing import NDArray
 
 from .architecture import Architecture
 from .history import History
-from .optimizers import Optimizer
 from .progress import Progress
-from .trainer import Backend, Poll, State
+from .trainer import Backend, Plan, Poll, State
 
 Array = NDArray[Any]
 
@@ -21,17 +19,6 @@ Array = NDArray[Any]
 # this time, so that progress is seen, and no more row numbers than this.
 CHUNK_SECONDS = 0.1
 CHUNK_ROWS = 1 << 22
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How a network is to be trained. batch_size None: all rows in one step, in their own order."""
-
-    epochs: int
-    batch_size: int | None
-    optimizer: Optimizer
-    seed: int
-    threads: int
 
 
 def fit_epochs(
@@ -47,7 +34,7 @@ def fit_epochs(
     history, started, m = History(), time.perf_counter(), len(data[0])
     state.begin(plan.optimizer)
     with backend.messages(progress.message):
-        trainer = backend.Trainer(architecture, state, *data, plan.batch_size, plan.optimizer, plan.threads)
+        trainer = backend.Trainer(architecture, state, *data, plan)
         try:
             while len(history) < plan.epochs:
                 count = 1 if validation else _next_epochs(history, plan, m)

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike, NDArray
 from . import inputs, storage
 from .architecture import Architecture
 from .checks import integer, one_of
-from .fitting import Plan, fit_epochs
+from .fitting import fit_epochs
 from .history import History
 from .initializers import Initializer
 from .optimizers import Optimizer
 from .progress import make_progress
-from .trainer import Backend, State
+from .trainer import Backend, Plan, State
 from .workers import thread_count
 
 Array = NDArray[Any]

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from . import reference
 from .architecture import Architecture
 from .errors import Diverged
-from .optimizers import Optimizer
-from .trainer import Poll, State
+from .trainer import Plan, Poll, State
 
 Array = NDArray[Any]
 
@@ -29,19 +28,10 @@ def _real(X: Array, dtype: np.dtype[Any]) -> Array:
 class Trainer:
     """`reference.train_step`, batch after batch."""
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        state: State,
-        X: Array,
-        Y: Array,
-        batch_size: int | None,
-        optimizer: Optimizer,
-        threads: int,
-    ) -> None:
-        self.architecture, self.state, self.optimizer = architecture, state, optimizer
+    def __init__(self, architecture: Architecture, state: State, X: Array, Y: Array, plan: Plan) -> None:
+        self.architecture, self.state, self.optimizer = architecture, state, plan.optimizer
         self.X, self.Y = _real(X, state.weights[0].dtype), Y
-        self.batch_size = min(batch_size or len(X), len(X))
+        self.batch_size = min(plan.batch_size or len(X), len(X))
         parameters = range(len(state.weights + state.biases))
         self.slots = [[slot[p] for slot in state.slots] for p in parameters]
 

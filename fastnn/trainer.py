@@ -38,6 +38,17 @@ class State:
             self.slots = [[np.zeros_like(P) for P in self.weights + self.biases] for _ in range(optimizer.slots)]
 
 
+@dataclass(frozen=True)
+class Plan:
+    """How a network is to be trained. batch_size None: all rows in one step, in their own order."""
+
+    epochs: int
+    batch_size: int | None
+    optimizer: Optimizer
+    seed: int
+    threads: int
+
+
 class Trainer(Protocol):
     """Trains one State on one data set."""
 
@@ -55,16 +66,7 @@ class Trainer(Protocol):
 class Backend(Protocol):
     """A module with these two functions and a class Trainer."""
 
-    def Trainer(
-        self,
-        architecture: Architecture,
-        state: State,
-        X: Array,
-        Y: Array,
-        batch_size: int | None,
-        optimizer: Optimizer,
-        threads: int,
-    ) -> Trainer: ...
+    def Trainer(self, architecture: Architecture, state: State, X: Array, Y: Array, plan: Plan) -> Trainer: ...
 
     def messages(self, tell: Callable[[str], None]) -> AbstractContextManager[None]:
         """Within it, `tell` is told what takes long, such as compiling."""

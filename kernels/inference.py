@@ -23,7 +23,7 @@ def predict(
         B = min(BLOCK, end - start)
         for i in range(B):
             widen_row(rows, start + i, buffers.values, i * K, K)
-        forward(network, buffers.values, B, 0, B)
+        forward(network, buffers.values, B, 0, B, 0)
         z = B * network.layers[last, INPUT]
         width = lanes(out)
         for i in range(0, B * N, width):
@@ -46,7 +46,7 @@ def evaluate(
         for i in range(B):
             fetch(data, start + i, network, buffers, i)
         block = start // BLOCK
-        right[block] = rows_loss(network, data.loss, buffers, B, 0, B, 1.0)
+        right[block] = rows_loss(network, data, buffers, B, 0, B, 1.0)
         losses[block] = 0.0
         for i in range(B):
             losses[block] += buffers.losses[i]

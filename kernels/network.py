@@ -116,9 +116,9 @@ def multiply_packed(
 
 
 @kernel
-def forward(network: Network, values: Array, B: int, begin: int, end: int) -> None:
-    """Rows begin..end of a block through all layers, from their features to their logits."""
-    for layer in range(len(network.layers) - 1):
+def forward(network: Network, values: Array, B: int, begin: int, end: int, first: int) -> None:
+    """Rows begin..end of a block through all layers from the `first` on, to their logits."""
+    for layer in range(first, len(network.layers) - 1):
         row = network.layers[layer]
         K, N = row[K_], row[N_]
         z = B * network.layers[layer + 1][INPUT] + begin * N

@@ -30,6 +30,7 @@ from .network import (
 )
 from .optimizers import Rule, update
 from .simd import TILE_ROWS, lanes, load_first, store_first
+from .sparse import Compressed, add_block_gradient, first_layer
 from .sync import DIVERGED, NEXT, STEPS, STOP, STOPPING, atomic_add, atomic_load, atomic_store, barrier, share
 
 # Rows that pass through a network together in full-batch training and prediction: 128 x 784 float32 are 400 KB of L2.
@@ -40,19 +41,25 @@ STRIP = 2 * TILE_ROWS
 
 
 class Data(NamedTuple):
-    """Features, and what the outputs should be: labels (m,) int64 for softmax, targets (m * N,) for other losses."""
+    """Features, and what the outputs should be: labels (m,) int64 for softmax, targets (m * N,) for other losses.
+
+    compressed: the features once more, without their zeros; used instead of rows unless it is empty.
+    """
 
     rows: Rows
+    compressed: Compressed
     labels: Array
     targets: Array
     loss: int
 
 
 class Buffers(NamedTuple):
-    """What a block of rows needs: the layers' values and gradients; the rows' labels, targets and losses (float64)."""
+    """What a block of rows needs: the layers' values and gradients, and for each row its place in the data,
+    its label, targets and loss (float64)."""
 
     values: Array
     gradients: Array
+    numbers: Array
     labels: Array
     targets: Array
     losses: Array
@@ -81,9 +88,11 @@ class Memory(NamedTuple):
 
 @kernel
 def fetch(data: Data, row: int, network: Network, buffers: Buffers, at: int) -> None:
-    """Bring one row of the data to place `at` of the block: features, and label or targets."""
+    """Bring one row of the data to place `at` of the block: features, unless compressed, and label or targets."""
     K, N = network.layers[0, K_], network.layers[len(network.layers) - 2, N_]
-    widen_row(data.rows, row, buffers.values, at * K, K)
+    buffers.numbers[at] = row
+    if len(data.compressed.starts) == 0:
+        widen_row(data.rows, row, buffers.values, at * K, K)
     if len(data.labels) > 0:
         buffers.labels[at] = data.labels[row]
     for j in range(N if len(data.targets) > 0 else 0):
@@ -91,14 +100,18 @@ def fetch(data: Data, row: int, network: Network, buffers: Buffers, at: int) -> 
 
 
 @kernel
-def rows_loss(network: Network, loss: int, buffers: Buffers, B: int, begin: int, end: int, scale: float) -> int:
+def rows_loss(network: Network, data: Data, buffers: Buffers, B: int, begin: int, end: int, scale: float) -> int:
     """Rows begin..end of a block of B forward to their losses, and dZ of their logits; returns how many were right."""
-    forward(network, buffers.values, B, begin, end)
+    first = 0
+    if len(data.compressed.starts) > 0:
+        first_layer(network, data.compressed, buffers.numbers, buffers.values, B, begin, end)
+        first = 1
+    forward(network, buffers.values, B, begin, end, first)
     last = len(network.layers) - 1
     N = network.layers[last - 1, N_]
     z = B * network.layers[last, INPUT] + begin * N
     labels, targets = buffers.labels[begin:], buffers.targets[begin * N :]
-    return loss_backward(loss, buffers.values, z, end - begin, N, labels, targets, scale, buffers.losses, begin)
+    return loss_backward(data.loss, buffers.values, z, end - begin, N, labels, targets, scale, buffers.losses, begin)
 
 
 @kernel
@@ -208,7 +221,9 @@ _shards_step = _make_weights_step(shards_weights, shards_bias)
 
 
 @kernel
-def add_gradients(network: Network, buffers: Buffers, B: int, out: Array, out0: int, fresh: bool) -> None:
+def add_gradients(
+    network: Network, compressed: Compressed, block: int, buffers: Buffers, B: int, out: Array, out0: int, fresh: bool
+) -> None:
     """The gradient of a block of rows, laid out as the parameters; added to what is there unless `fresh`."""
     for layer in range(len(network.layers) - 1):
         K, N = network.layers[layer, K_], network.layers[layer, N_]
@@ -216,6 +231,9 @@ def add_gradients(network: Network, buffers: Buffers, B: int, out: Array, out0: 
         dz0 = B * network.layers[layer + 1, INPUT]
         A = Matrix(buffers.values, B * network.layers[layer, INPUT], 1, K)
         zero, n = Matrix(network.zero, 0, 0, 1), 0
+        if layer == 0 and len(compressed.starts) > 0:
+            add_block_gradient(network, compressed, block, dz, dz0, out, out0, fresh)
+            n = N
         while n < N:
             wide = panel_width(out, N - n)
             C = Matrix(out, out0 + network.layers[layer, WEIGHTS] + n * K, wide, 1)
@@ -260,7 +278,7 @@ def train_minibatches(
             begin, end = share(B, TILE_ROWS, t, threads)
             for i in range(begin, end):
                 fetch(data, order[epoch * m + start + i], network, buffers, i)
-            right[8 * t] = rows_loss(network, data.loss, buffers, B, begin, end, 1.0 / B)
+            right[8 * t] = rows_loss(network, data, buffers, B, begin, end, 1.0 / B)
             backward(network, buffers.values, buffers.gradients, B, begin, end)
             if not math.isfinite(total(buffers.losses, begin, end)):
                 atomic_store(control, DIVERGED, 1)
@@ -289,10 +307,12 @@ def shard_gradient(network: Network, data: Data, m: int, s: int, buffers: Buffer
         B = min(BLOCK, end - start)
         for i in range(B):
             fetch(data, start + i, network, buffers, i)
-        shards.right[s] += rows_loss(network, data.loss, buffers, B, 0, B, 1.0 / m)
+        shards.right[s] += rows_loss(network, data, buffers, B, 0, B, 1.0 / m)
         shards.losses[s] += total(buffers.losses, 0, B)
         backward(network, buffers.values, buffers.gradients, B, 0, B)
-        add_gradients(network, buffers, B, shards.gradients, s * shards.size, start == begin)
+        add_gradients(
+            network, data.compressed, start // BLOCK, buffers, B, shards.gradients, s * shards.size, start == begin
+        )
 
 
 @entry
