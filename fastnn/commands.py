@@ -41,7 +41,7 @@ def train(settings: Settings) -> None:
     rows, validation = prepare(settings, read(settings))
     net = make_network(settings, rows, init)
     print(describe(settings, net, rows), flush=True)
-    net.loss(rows.X_evaluate, rows.y_evaluate)  # for its checks: strange test rows are refused before the long wait
+    net.check(rows.X_evaluate, rows.y_evaluate)  # strange test rows are refused before the long wait
     history = fit(net, settings, rows, validation)
     if settings.out is not None:
         save(net, history, Path(settings.out))

@@ -17,8 +17,8 @@ from .kernels import cache, inference, training
 from .kernels.network import FLOAT32, FLOAT64, UINT8, Rows
 from .kernels.optimizers import Rule
 from .kernels.simd import TILE_ROWS
+from .kernels.steps import BLOCK, STRIP, Buffers, Data, Memory, Shards
 from .kernels.sync import DIVERGED, SLOTS, STEPS, STOP
-from .kernels.training import BLOCK, STRIP, Buffers, Data, Memory, Shards
 from .optimizers import OPTIMIZERS
 from .packing import Layout, aligned
 from .trainer import Plan, Poll, State

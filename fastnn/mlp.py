@@ -152,6 +152,10 @@ class MLP:
         finally:
             progress.close()
 
+    def check(self, X: ArrayLike, y: ArrayLike) -> None:
+        """Raise what `fit` and `score` would for this X and y: TypeError or ValueError, if they are of no use here."""
+        self._checked("X", X, "y", y)
+
     def _checked(self, X_name: str, X: ArrayLike, y_name: str, y: ArrayLike) -> tuple[Array, Array]:
         features = inputs.features(X_name, X, self.architecture.sizes[0], self.dtype)
         return features, inputs.labels_or_targets(y_name, y, self.architecture, len(features), self.dtype)

@@ -212,7 +212,8 @@ def _deliver(result: Array, out: Array | None) -> Array:
 
 def _split(part: Callable[[int, int, int], None], count: int, grain: int, work: float, threads: int | None) -> None:
     """part(begin, end, t) for every thread t's share of `count`, in whole grains; in one thread if work is below 1."""
-    wanted = workers.thread_count(threads) if work >= 1 else 1
+    usable = workers.thread_count(threads)
+    wanted = usable if work >= 1 else 1
     grains = -(-count // grain)
     number = max(1, min(wanted, grains))
     cuts = [min(count, grains * t // number * grain) for t in range(number + 1)]

@@ -32,9 +32,10 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         one_of("optimizer", self.name, OPTIMIZERS)
-        number("learning_rate", self.learning_rate, above=0.0)
-        number("momentum", self.momentum, least=0.0, below=1.0)
-        number("weight_decay", self.weight_decay, least=0.0)
+        # Kernels are compiled for floats: a whole number would have them compiled once more.
+        object.__setattr__(self, "learning_rate", number("learning_rate", self.learning_rate, above=0.0))
+        object.__setattr__(self, "momentum", number("momentum", self.momentum, least=0.0, below=1.0))
+        object.__setattr__(self, "weight_decay", number("weight_decay", self.weight_decay, least=0.0))
 
     @property
     def slots(self) -> int:

@@ -9,24 +9,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from .arithmetic import absolute, by_dtype, horner, max_lanes, multiply_add, nearest, power_of_two, sum_lanes, where
 from .compile import Array, entry, kernel
-from .simd import (
-    absolute,
-    by_dtype,
-    full,
-    horner,
-    lanes,
-    load,
-    load_first,
-    max_lanes,
-    multiply_add,
-    nearest,
-    power_of_two,
-    store,
-    store_first,
-    sum_lanes,
-    where,
-)
+from .simd import full, lanes, load, load_first, store, store_first
 
 RELU, SIGMOID, TANH, IDENTITY = 0, 1, 2, 3
 

@@ -7,6 +7,7 @@ machine code. Here one directory is named after all that machine code depends on
 from __future__ import annotations
 
 import hashlib
+import pickle
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -85,7 +86,11 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
     _impl_class = _Implementation
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        found = super().load_overload(sig, target_context)
+        try:
+            found = super().load_overload(sig, target_context)
+        except (EOFError, pickle.UnpicklingError):  # cut short when the power failed: forget what the index says
+            self.flush()
+            found = None
         if found is None:
             _announce(self._py_func.__name__)
         return found

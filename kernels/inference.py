@@ -7,8 +7,8 @@ from .compile import Array, entry
 from .losses import BINARY, SOFTMAX
 from .network import INPUT, K_, N_, Network, Rows, forward, widen_row
 from .simd import lanes, load_first, store_first
+from .steps import BLOCK, Buffers, Data, fetch, rows_loss
 from .sync import share
-from .training import BLOCK, Buffers, Data, fetch, rows_loss
 
 
 @entry

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from .activations import exp, log_1_plus, softmax_row
+from .arithmetic import absolute, first, max_lanes, multiply_add, sum_lanes, where
 from .compile import Array, entry, kernel
-from .simd import absolute, first, full, lanes, load_first, max_lanes, multiply_add, store_first, sum_lanes, where
+from .simd import full, lanes, load_first, store_first
 
 SOFTMAX, BINARY, SQUARED = 0, 1, 2
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .arithmetic import multiply_add, square_root
 from .compile import Array, kernel
-from .simd import lanes, load_first, multiply_add, square_root, store_first
+from .simd import lanes, load_first, store_first
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM, ADAMW = 0, 1, 2, 3, 4, 5
 

@@ -1,4 +1,4 @@
-"""SIMD vectors and register tiles as numba values; the only file that knows LLVM.
+"""SIMD vectors and register tiles as numba values, and how they get to and from memory.
 
 `Vector` is LLVM's <lanes x float> or <lanes x double>, which LLVM lays over whatever registers the CPU has. A tile is a
 tuple of vectors, one a row, kept in registers. Sizes are counted in registers, so that one kernel serves both dtypes.
@@ -7,7 +7,6 @@ Loads and stores are unchecked: whoever calls a kernel has checked the shapes.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +14,6 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
-from numba.core.imputils import lower_builtin
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import models, register_model
 
 from .compile import intrinsic
@@ -90,24 +87,24 @@ def _address(builder: Any, context: Any, array_type: types.Type, array: Any, ind
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
 
 
-def _splat(builder: Any, scalar: Any, lanes: int) -> Any:
+def splat(builder: Any, scalar: Any, lanes: int) -> Any:
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.IntType(32)(0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
 
 
-def _call(builder: Any, name: str, result: ir.Type, arguments: list[Any], **flags: Any) -> Any:
+def call(builder: Any, name: str, result: ir.Type, arguments: list[Any], **flags: Any) -> Any:
     function_type = ir.FunctionType(result, [argument.type for argument in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, function_type, name), arguments, **flags)
 
 
-def _suffix(vector_type: ir.VectorType) -> str:
+def suffix(vector_type: ir.VectorType) -> str:
     return f"v{vector_type.count}f{32 if isinstance(vector_type.element, ir.FloatType) else 64}"
 
 
-def _multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
+def llvm_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
     # fmuladd, not fma: on a CPU without FMA llvm.fma is a library call for every lane, 20 times slower.
-    return _call(builder, f"llvm.fmuladd.{_suffix(z.type)}", z.type, [x, y, z])
+    return call(builder, f"llvm.fmuladd.{suffix(z.type)}", z.type, [x, y, z])
 
 
 # --- sizes
@@ -152,23 +149,23 @@ def store(typing: Any, array: types.Type, index: types.Type, vector: Vector) -> 
     return types.void(array, types.intp, vector), generate
 
 
-def _first(builder: Any, count: Any, lanes: int) -> Any:
+def llvm_first(builder: Any, count: Any, lanes: int) -> Any:
     """A mask of the first `count` lanes."""
     short = ir.IntType(32)
     index = ir.Constant(ir.VectorType(short, lanes), list(range(lanes)))
-    return builder.icmp_signed("<", index, _splat(builder, builder.trunc(count, short), lanes))
+    return builder.icmp_signed("<", index, splat(builder, builder.trunc(count, short), lanes))
 
 
 def _masked_load(builder: Any, address: Any, vector: Vector, mask: Any, fill: Any) -> Any:
     form = _llvm_vector(vector)
     arguments = [builder.bitcast(address, form.as_pointer()), ir.IntType(32)(_bytes(vector.dtype)), mask, fill]
-    return _call(builder, f"llvm.masked.load.{_suffix(form)}.p0", form, arguments)
+    return call(builder, f"llvm.masked.load.{suffix(form)}.p0", form, arguments)
 
 
 def _masked_store(builder: Any, address: Any, vector: Vector, mask: Any, value: Any) -> None:
     form = _llvm_vector(vector)
     arguments = [value, builder.bitcast(address, form.as_pointer()), ir.IntType(32)(_bytes(vector.dtype)), mask]
-    _call(builder, f"llvm.masked.store.{_suffix(form)}.p0", ir.VoidType(), arguments)
+    call(builder, f"llvm.masked.store.{suffix(form)}.p0", ir.VoidType(), arguments)
 
 
 @intrinsic
@@ -182,8 +179,8 @@ def load_first(
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         address = _address(builder, context, sig.args[0], args[0], args[1])
-        mask = _first(builder, args[2], vector.lanes)
-        return _masked_load(builder, address, vector, mask, _splat(builder, args[3], vector.lanes))
+        mask = llvm_first(builder, args[2], vector.lanes)
+        return _masked_load(builder, address, vector, mask, splat(builder, args[3], vector.lanes))
 
     return vector(array, types.intp, types.intp, vector.dtype, registers), generate
 
@@ -194,7 +191,7 @@ def store_first(typing: Any, array: types.Type, index: types.Type, count: types.
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         address = _address(builder, context, sig.args[0], args[0], args[1])
-        _masked_store(builder, address, vector, _first(builder, args[2], vector.lanes), args[3])
+        _masked_store(builder, address, vector, llvm_first(builder, args[2], vector.lanes), args[3])
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, vector), generate
@@ -210,8 +207,8 @@ def _widening_load(source: types.Type, masked: bool) -> Callable[..., Any]:
             pointer = builder.inttoptr(args[0], form.as_pointer())
             if masked:
                 name = f"llvm.masked.load.v{like.lanes}{'i8' if source == types.uint8 else f'f{source.bitwidth}'}.p0"
-                mask, zeros = _first(builder, args[1], like.lanes), ir.Constant(form, [0] * like.lanes)
-                loaded = _call(builder, name, form, [pointer, ir.IntType(32)(1), mask, zeros])
+                mask, zeros = llvm_first(builder, args[1], like.lanes), ir.Constant(form, [0] * like.lanes)
+                loaded = call(builder, name, form, [pointer, ir.IntType(32)(1), mask, zeros])
             else:
                 loaded = builder.load(pointer)
                 loaded.align = 1
@@ -245,7 +242,7 @@ def full(typing: Any, array: types.Type, value: types.Type, registers: types.Typ
         return None
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _splat(builder, args[1], vector.lanes)
+        return splat(builder, args[1], vector.lanes)
 
     return vector(array, vector.dtype, registers), generate
 
@@ -277,7 +274,7 @@ def load_tile(
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
-        mask = _first(builder, args[3], tile.dtype.lanes)
+        mask = llvm_first(builder, args[3], tile.dtype.lanes)
         zero = ir.Constant(_llvm_vector(tile.dtype), [0.0] * tile.dtype.lanes)
         loaded = []
         for _ in range(tile.count):
@@ -296,7 +293,7 @@ def store_tile(
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
-        mask = _first(builder, args[3], tile.dtype.lanes)
+        mask = llvm_first(builder, args[3], tile.dtype.lanes)
         for row in cgutils.unpack_tuple(builder, args[4]):
             _masked_store(builder, builder.gep(data, [at]), tile.dtype, mask, row)
             at = builder.add(at, args[2])
@@ -315,173 +312,8 @@ def outer_add(
         data, at, rows = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1], []
         for row in cgutils.unpack_tuple(builder, args[4]):
             scalar = builder.load(builder.gep(data, [at]))
-            rows.append(_multiply_add(builder, _splat(builder, scalar, vector.lanes), args[3], row))
+            rows.append(llvm_multiply_add(builder, splat(builder, scalar, vector.lanes), args[3], row))
             at = builder.add(at, args[2])
         return context.make_tuple(builder, sig.return_type, rows)
 
     return tile(array, types.intp, types.intp, vector, tile), generate
-
-
-# --- arithmetic
-
-
-def _operands(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
-    """Both sides as LLVM vectors: a scalar is spread over the lanes."""
-    count = next(argument.lanes for argument in sig.args if isinstance(argument, Vector))
-    return [
-        value if isinstance(kind, Vector) else _splat(builder, value, count)
-        for kind, value in zip(sig.args, args, strict=True)
-    ]
-
-
-def _operator(function: Callable[..., Any], build: Callable[..., Any], compares: bool = False) -> None:
-    """Teach numba an operator between vectors, or a vector and a number."""
-
-    @infer_global(function)
-    class _Typing(AbstractTemplate):  # type: ignore[misc]
-        def generic(self, args: Any, kws: Any) -> Any:
-            vector = next((argument for argument in args if isinstance(argument, Vector)), None)
-            if vector is None or len(args) != 2:
-                return None
-            sides = [argument if isinstance(argument, Vector) else vector.dtype for argument in args]
-            return signature(Mask(vector.lanes) if compares else vector, *sides)
-
-    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return build(builder, *_operands(context, builder, sig, args))
-
-    for sides in ((Vector, Vector), (Vector, types.Float), (types.Float, Vector)):
-        lower_builtin(function, *sides)(lower)
-
-
-_operator(operator.add, lambda builder, x, y: builder.fadd(x, y))
-_operator(operator.sub, lambda builder, x, y: builder.fsub(x, y))
-_operator(operator.mul, lambda builder, x, y: builder.fmul(x, y))
-_operator(operator.truediv, lambda builder, x, y: builder.fdiv(x, y))
-_operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), compares=True)
-_operator(operator.gt, lambda builder, x, y: builder.fcmp_ordered(">", x, y), compares=True)
-_operator(operator.eq, lambda builder, x, y: builder.fcmp_ordered("==", x, y), compares=True)
-
-
-@intrinsic
-def multiply_add(typing: Any, x: types.Type, y: types.Type, z: types.Type) -> Any:
-    """x * y + z, rounded once where the CPU can; x and z may be numbers, y is a vector."""
-    sides = [side if isinstance(side, Vector) else y.dtype for side in (x, y, z)]
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _multiply_add(builder, *_operands(context, builder, sig, args))
-
-    return y(*sides), generate
-
-
-@intrinsic
-def where(typing: Any, mask: Mask, x: types.Type, y: types.Type) -> Any:
-    """x in the lanes where the mask is true, y in the others; one of them may be a number."""
-    vector = x if isinstance(x, Vector) else y
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        x_value, y_value = (
-            value if isinstance(kind, Vector) else _splat(builder, value, vector.lanes)
-            for kind, value in zip(sig.args[1:], args[1:], strict=True)
-        )
-        return builder.select(args[0], x_value, y_value)
-
-    return vector(mask, *(side if isinstance(side, Vector) else vector.dtype for side in (x, y))), generate
-
-
-@intrinsic
-def first(typing: Any, count: types.Type, like: Vector) -> Any:
-    """True in the first `count` lanes."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return _first(builder, args[0], like.lanes)
-
-    return Mask(like.lanes)(types.intp, like), generate
-
-
-def _function(name: str) -> Callable[..., Any]:
-    """An intrinsic for one of LLVM's functions of one vector."""
-
-    @intrinsic
-    def function(typing: Any, x: Vector) -> Any:
-        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-            return _call(builder, f"llvm.{name}.{_suffix(args[0].type)}", args[0].type, args)
-
-        return x(x), generate
-
-    return function  # type: ignore[no-any-return]
-
-
-absolute = _function("fabs")
-square_root = _function("sqrt")
-nearest = _function("rint")
-
-
-@intrinsic
-def power_of_two(typing: Any, n: Vector) -> Any:
-    """2.0**n for whole n within the dtype's normal range: the exponent's bits, set directly."""
-    bits, bias, mantissa = (32, 127, 23) if n.dtype == types.float32 else (64, 1023, 52)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        form = ir.VectorType(ir.IntType(bits), n.lanes)
-        biased = builder.add(builder.fptosi(args[0], form), ir.Constant(form, [bias] * n.lanes))
-        return builder.bitcast(builder.shl(biased, ir.Constant(form, [mantissa] * n.lanes)), args[0].type)
-
-    return n(n), generate
-
-
-@intrinsic
-def by_dtype(typing: Any, like: types.Type, single: types.Type, double: types.Type) -> Any:
-    """single where `like` is float32, double where it is float64: chosen when the kernel is compiled."""
-    chosen = 1 if like.dtype == types.float32 else 2
-    result = (single, double)[chosen - 1]
-    return result(like, single, double), lambda context, builder, sig, args: args[chosen]
-
-
-@intrinsic
-def horner(typing: Any, x: Vector, coefficients: types.Type) -> Any:
-    """c[0] + c[1] * x + c[2] * x**2 + ..., from the last coefficient to the first."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        numbers = [
-            _splat(builder, context.cast(builder, number, types.float64, x.dtype), x.lanes)
-            for number in cgutils.unpack_tuple(builder, args[1])
-        ]
-        value = numbers.pop()
-        while numbers:
-            value = _multiply_add(builder, value, args[0], numbers.pop())
-        return value
-
-    return x(x, coefficients), generate
-
-
-# --- across the lanes
-
-
-@intrinsic
-def sum_lanes(typing: Any, x: Vector) -> Any:
-    """The sum of all lanes, by halves."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        zero = ir.Constant(args[0].type.element, 0.0)
-        name = f"llvm.vector.reduce.fadd.{_suffix(args[0].type)}"
-        return _call(builder, name, args[0].type.element, [zero, args[0]], fastmath=("reassoc",))
-
-    return x.dtype(x), generate
-
-
-@intrinsic
-def max_lanes(typing: Any, x: Vector) -> Any:
-    """The largest lane, by halves; any lane where some are NaN. LLVM's own reduction goes lane by lane, 160 cycles."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value, count = args[0], x.lanes
-        while count > 1:
-            count //= 2
-            low, high = (
-                builder.shuffle_vector(value, value, ir.Constant(ir.VectorType(ir.IntType(32), count), list(lanes)))
-                for lanes in (range(count), range(count, 2 * count))
-            )
-            value = builder.select(builder.fcmp_ordered(">", low, high), low, high)
-        return builder.extract_element(value, ir.IntType(32)(0))
-
-    return x.dtype(x), generate

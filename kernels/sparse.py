@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .activations import activate
+from .arithmetic import multiply_add
 from .compile import Array, entry, kernel
 from .matmul import Matrix
 from .network import ACTIVATION, BIAS, INPUT, K_, N_, WEIGHTS, Network, Rows, panel_width, widen_row
-from .simd import lanes, load, load_first, multiply_add, store, store_first
+from .simd import lanes, load, load_first, store, store_first
 from .sync import share
 
 

@@ -1,0 +1,180 @@
+"""Arithmetic on vectors: operators, functions, and sums over the lanes. Only this file and simd.py know LLVM."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+
+from .compile import intrinsic
+from .simd import Mask, Vector, call, llvm_first, llvm_multiply_add, splat, suffix
+
+# --- operators
+
+
+def _operands(context: Any, builder: Any, sig: Any, args: Any) -> list[Any]:
+    """Both sides as LLVM vectors: a scalar is spread over the lanes."""
+    count = next(argument.lanes for argument in sig.args if isinstance(argument, Vector))
+    return [
+        value if isinstance(kind, Vector) else splat(builder, value, count)
+        for kind, value in zip(sig.args, args, strict=True)
+    ]
+
+
+def _operator(function: Callable[..., Any], build: Callable[..., Any], compares: bool = False) -> None:
+    """Teach numba an operator between vectors, or a vector and a number."""
+
+    @infer_global(function)
+    class _Typing(AbstractTemplate):  # type: ignore[misc]
+        def generic(self, args: Any, kws: Any) -> Any:
+            vector = next((argument for argument in args if isinstance(argument, Vector)), None)
+            if vector is None or len(args) != 2:
+                return None
+            sides = [argument if isinstance(argument, Vector) else vector.dtype for argument in args]
+            return signature(Mask(vector.lanes) if compares else vector, *sides)
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return build(builder, *_operands(context, builder, sig, args))
+
+    for sides in ((Vector, Vector), (Vector, types.Float), (types.Float, Vector)):
+        lower_builtin(function, *sides)(lower)
+
+
+_operator(operator.add, lambda builder, x, y: builder.fadd(x, y))
+_operator(operator.sub, lambda builder, x, y: builder.fsub(x, y))
+_operator(operator.mul, lambda builder, x, y: builder.fmul(x, y))
+_operator(operator.truediv, lambda builder, x, y: builder.fdiv(x, y))
+_operator(operator.lt, lambda builder, x, y: builder.fcmp_ordered("<", x, y), compares=True)
+_operator(operator.gt, lambda builder, x, y: builder.fcmp_ordered(">", x, y), compares=True)
+_operator(operator.eq, lambda builder, x, y: builder.fcmp_ordered("==", x, y), compares=True)
+
+
+@intrinsic
+def multiply_add(typing: Any, x: types.Type, y: types.Type, z: types.Type) -> Any:
+    """x * y + z, rounded once where the CPU can; x and z may be numbers, y is a vector."""
+    sides = [side if isinstance(side, Vector) else y.dtype for side in (x, y, z)]
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return llvm_multiply_add(builder, *_operands(context, builder, sig, args))
+
+    return y(*sides), generate
+
+
+@intrinsic
+def where(typing: Any, mask: Mask, x: types.Type, y: types.Type) -> Any:
+    """x in the lanes where the mask is true, y in the others; one of them may be a number."""
+    vector = x if isinstance(x, Vector) else y
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        x_value, y_value = (
+            value if isinstance(kind, Vector) else splat(builder, value, vector.lanes)
+            for kind, value in zip(sig.args[1:], args[1:], strict=True)
+        )
+        return builder.select(args[0], x_value, y_value)
+
+    return vector(mask, *(side if isinstance(side, Vector) else vector.dtype for side in (x, y))), generate
+
+
+@intrinsic
+def first(typing: Any, count: types.Type, like: Vector) -> Any:
+    """True in the first `count` lanes."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return llvm_first(builder, args[0], like.lanes)
+
+    return Mask(like.lanes)(types.intp, like), generate
+
+
+def _function(name: str) -> Callable[..., Any]:
+    """An intrinsic for one of LLVM's functions of one vector."""
+
+    @intrinsic
+    def function(typing: Any, x: Vector) -> Any:
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            return call(builder, f"llvm.{name}.{suffix(args[0].type)}", args[0].type, args)
+
+        return x(x), generate
+
+    return function  # type: ignore[no-any-return]
+
+
+absolute = _function("fabs")
+square_root = _function("sqrt")
+nearest = _function("rint")
+
+
+@intrinsic
+def power_of_two(typing: Any, n: Vector) -> Any:
+    """2.0**n for whole n within the dtype's normal range: the exponent's bits, set directly."""
+    bits, bias, mantissa = (32, 127, 23) if n.dtype == types.float32 else (64, 1023, 52)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        form = ir.VectorType(ir.IntType(bits), n.lanes)
+        biased = builder.add(builder.fptosi(args[0], form), ir.Constant(form, [bias] * n.lanes))
+        return builder.bitcast(builder.shl(biased, ir.Constant(form, [mantissa] * n.lanes)), args[0].type)
+
+    return n(n), generate
+
+
+@intrinsic
+def by_dtype(typing: Any, like: types.Type, single: types.Type, double: types.Type) -> Any:
+    """single where `like` is float32, double where it is float64: chosen when the kernel is compiled."""
+    chosen = 1 if like.dtype == types.float32 else 2
+    result = (single, double)[chosen - 1]
+    return result(like, single, double), lambda context, builder, sig, args: args[chosen]
+
+
+@intrinsic
+def horner(typing: Any, x: Vector, coefficients: types.Type) -> Any:
+    """c[0] + c[1] * x + c[2] * x**2 + ..., from the last coefficient to the first."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        numbers = [
+            splat(builder, context.cast(builder, number, types.float64, x.dtype), x.lanes)
+            for number in cgutils.unpack_tuple(builder, args[1])
+        ]
+        value = numbers.pop()
+        while numbers:
+            value = llvm_multiply_add(builder, value, args[0], numbers.pop())
+        return value
+
+    return x(x, coefficients), generate
+
+
+# --- across the lanes
+
+
+@intrinsic
+def sum_lanes(typing: Any, x: Vector) -> Any:
+    """The sum of all lanes, by halves."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        zero = ir.Constant(args[0].type.element, 0.0)
+        name = f"llvm.vector.reduce.fadd.{suffix(args[0].type)}"
+        return call(builder, name, args[0].type.element, [zero, args[0]], fastmath=("reassoc",))
+
+    return x.dtype(x), generate
+
+
+@intrinsic
+def max_lanes(typing: Any, x: Vector) -> Any:
+    """The largest lane, by halves; any lane where some are NaN. LLVM's own reduction goes lane by lane, 160 cycles."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        value, count = args[0], x.lanes
+        while count > 1:
+            count //= 2
+            low, high = (
+                builder.shuffle_vector(value, value, ir.Constant(ir.VectorType(ir.IntType(32), count), list(lanes)))
+                for lanes in (range(count), range(count, 2 * count))
+            )
+            value = builder.select(builder.fcmp_ordered(">", low, high), low, high)
+        return builder.extract_element(value, ir.IntType(32)(0))
+
+    return x.dtype(x), generate

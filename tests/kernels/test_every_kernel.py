@@ -1,0 +1,98 @@
+"""Every compiled function of the package has the common settings: none was made by another decorator."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from numba import njit
+from numba.core.dispatcher import Dispatcher
+
+from fastnn import kernels
+from fastnn.kernels.compile import FASTMATH, entry, kernel
+
+# Those that Python calls, so that the next process must find them compiled.
+ENTRIES = {
+    "activations": """
+        relu sigmoid tanh softmax relu_backward sigmoid_backward tanh_backward softmax_backward
+    """,
+    "inference": "predict evaluate",
+    "losses": "softmax_cross_entropy binary_cross_entropy squared_error",
+    "matmul": """
+        matmul_bias matmul_bias_backward_input matmul_bias_backward_weights matmul_bias_backward_bias
+    """,
+    "training": "train_minibatches train_full_batch",
+}
+
+
+def modules() -> list[str]:
+    return sorted(module.name for module in pkgutil.walk_packages(kernels.__path__))
+
+
+def compiled_in(module: str) -> Iterator[tuple[str, Any]]:
+    for name, value in vars(importlib.import_module(f"fastnn.kernels.{module}")).items():
+        if isinstance(value, Dispatcher):
+            yield name, value
+
+
+def wrong_settings(dispatcher: Any) -> list[str]:
+    """What distinguishes a compiled function from one made by `kernel` or `entry`; it may be inlined all the same."""
+    common: Any = kernel(lambda: None)
+    wanted, options = common.targetoptions, dispatcher.targetoptions
+    names = {*wanted, *options} - {"forceinline"}
+    return sorted(name for name in names if options.get(name) != wanted.get(name))
+
+
+def is_kept(dispatcher: Any) -> bool:
+    """Whether the next process finds it compiled."""
+    kept: Any = entry(lambda: None)
+    return type(dispatcher._cache) is type(kept._cache)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_common_settings(module: str) -> None:
+    found = {name: wrong_settings(dispatcher) for name, dispatcher in compiled_in(module)}
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_the_common_settings() -> None:
+    options = kernel(lambda: None).targetoptions  # type: ignore[attr-defined]
+    assert options["nogil"] is True
+    assert options["error_model"] == "numpy"
+    assert set(options["fastmath"]) == FASTMATH == {"reassoc", "contract", "arcp", "afn", "nsz"}
+    assert not options.get("boundscheck")
+
+
+def test_all_kernels_are_found() -> None:
+    """The walk sees what it is meant to check."""
+    assert {"activations", "inference", "losses", "matmul", "network", "optimizers", "sync"} <= set(modules())
+    assert {"forward", "backward", "widen_row"} <= {name for name, _ in compiled_in("network")}
+    assert len([name for module in modules() for name, _ in compiled_in(module)]) > 50
+
+
+@pytest.mark.parametrize("module", ENTRIES)
+def test_what_python_calls_is_kept(module: str) -> None:
+    found = dict(compiled_in(module))
+    assert [name for name in ENTRIES[module].split() if not is_kept(found[name])] == []
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"nogil": True},
+        {"nogil": True, "error_model": "numpy"},
+        {"nogil": True, "error_model": "numpy", "fastmath": True},
+        {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH | {"nnan"}},
+        {"error_model": "numpy", "fastmath": FASTMATH},
+        {"nogil": True, "error_model": "numpy", "fastmath": FASTMATH, "parallel": True},
+    ],
+)
+def test_another_decorator_would_be_noticed(settings: dict[str, Any]) -> None:
+    assert wrong_settings(njit(**settings)(lambda: None)) != []
+
+
+def test_a_kernel_that_is_not_kept_would_be_noticed() -> None:
+    assert is_kept(entry(lambda: None))
+    assert not is_kept(kernel(lambda: None))

@@ -1,0 +1,171 @@
+"""Losses from logits: every row's loss, the gradient and the count of right rows, against the reference in float64."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fastnn import reference
+from fastnn.kernels import losses
+
+Array = NDArray[Any]
+DType = np.dtype[Any]
+Guarded = Callable[[Any], Array]
+Close = Callable[..., None]
+Case = tuple[Array, Array, str]
+
+KERNELS = {
+    "softmax": losses.softmax_cross_entropy,
+    "sigmoid": losses.binary_cross_entropy,
+    "identity": losses.squared_error,
+}
+NUMBERS = {"softmax": losses.SOFTMAX, "sigmoid": losses.BINARY, "identity": losses.SQUARED}
+OFFSET, ROWS = 3, 4  # where the kernels begin in z, in Y and in the losses; how many rows they do
+
+
+def make_case(output: str, N: int, dtype: DType, rng: np.random.Generator) -> Case:
+    """Logits, what they should be, and the name of the output they belong to."""
+    z = (rng.normal(size=(ROWS, N)) * 4).astype(dtype)
+    if output == "softmax":
+        return z, rng.integers(N, size=ROWS), output
+    y = rng.integers(2, size=z.shape) if output == "sigmoid" else 4 * rng.normal(size=z.shape)
+    return z, y.astype(dtype), output
+
+
+@pytest.fixture(params=KERNELS)
+def case(request: pytest.FixtureRequest, size: int, dtype: DType, rng: np.random.Generator) -> Case:
+    return make_case(request.param, size, dtype, rng)
+
+
+def shifted(values: Array) -> Array:
+    """The numbers from OFFSET on, in an array that begins and ends with others."""
+    edge = np.full(OFFSET, -1 if values.dtype.kind == "i" else np.nan, values.dtype)
+    return np.concatenate([edge, values.reshape(-1), edge])
+
+
+def run(case: Case, guarded: Guarded, scale: float = 1.0) -> tuple[Array, Array, int]:
+    """dZ, the rows' losses, and how many are right."""
+    z, y, output = case
+    dz, rows = guarded(shifted(z)), guarded(np.full(ROWS + 2 * OFFSET, np.nan))
+    right = KERNELS[output](dz, OFFSET, ROWS, z.shape[1], guarded(shifted(y)), OFFSET, scale, rows, OFFSET)
+    for result in (dz, rows):
+        assert np.isnan(result[:OFFSET]).all()
+        assert np.isnan(result[-OFFSET:]).all()
+    return dz[OFFSET:-OFFSET].reshape(z.shape), rows[OFFSET:-OFFSET], right
+
+
+def wide(values: Array) -> Array:
+    return values if values.dtype.kind == "i" else values.astype(np.float64)
+
+
+def test_losses(case: Case, dtype: DType, guarded: Guarded, assert_close: Close) -> None:
+    z, y, output = case
+    _, rows, _ = run(case, guarded)
+    size = {"softmax": np.abs(z).max(axis=1), "sigmoid": np.abs(z).sum(axis=1), "identity": 0.0}[output]
+    assert_close(rows.astype(dtype), reference.losses(wide(z), wide(y), output), 8 + z.shape[1] / 16, size)
+
+
+def test_gradient(case: Case, dtype: DType, guarded: Guarded, assert_close: Close) -> None:
+    z, y, output = case
+    dz, _, _ = run(case, guarded, scale=1 / ROWS)
+    # A probability minus 1, or minus y, is off by roundings of 1, not of the difference.
+    roundings, size = {"softmax": (16, 1), "sigmoid": (4, 1), "identity": (4, 0)}[output]
+    certain = np.zeros(z.shape)
+    if output == "softmax":
+        certain[np.arange(ROWS), y] = size / ROWS
+        roundings += int(np.ptp(z))
+    elif output == "sigmoid":
+        certain[...] = size / ROWS
+    assert_close(dz, reference.logits_backward(wide(z), wide(y), output), roundings, certain)
+
+
+def test_right_rows(case: Case, guarded: Guarded) -> None:
+    z, y, output = case
+    for row in range(ROWS // 2):  # half of the rows made right
+        if output == "softmax":
+            y[row] = z[row].argmax()
+        elif output == "sigmoid":
+            y[row] = z[row] > 0
+    expected = reference.correct(z, y, output)
+    assert run(case, guarded)[2] == expected
+    assert expected >= ROWS // 2 or output == "identity"
+
+
+def test_the_first_of_equal_logits_counts(dtype: DType, guarded: Guarded) -> None:
+    z = np.array([[1, 3, 3], [3, 1, 3], [3, 3, 3], [0, 0, 3]], dtype)
+    assert run((z, np.array([1, 0, 0, 2]), "softmax"), guarded)[2] == 4
+    assert run((z, np.array([2, 2, 1, 1]), "softmax"), guarded)[2] == 0
+
+
+def test_by_number(case: Case, guarded: Guarded) -> None:
+    """loss_backward does the same as the loss itself."""
+    z, y, output = case
+    dz, rows = guarded(z), guarded(np.full(ROWS, np.nan))
+    labels = guarded(y if output == "softmax" else np.zeros(0, np.int64))
+    targets = guarded(np.zeros(0, z.dtype) if output == "softmax" else y)
+    right = losses.loss_backward(NUMBERS[output], dz, 0, ROWS, z.shape[1], labels, targets, 0.5, rows, 0)
+    expected_dz, expected_rows, expected_right = run(case, guarded, 0.5)
+    np.testing.assert_array_equal(dz.reshape(z.shape), expected_dz)
+    np.testing.assert_array_equal(rows, expected_rows)
+    assert right == expected_right
+
+
+@pytest.mark.parametrize("output", KERNELS)
+def test_nothing_to_do(output: str, dtype: DType, guarded: Guarded) -> None:
+    z, rows = guarded(np.full(4, 7, dtype)), guarded(np.full(4, 7.0))
+    y = guarded(np.zeros(4, np.int64 if output == "softmax" else dtype))
+    assert KERNELS[output](z, 0, 0, 4, y, 0, 1.0, rows, 0) == 0
+    np.testing.assert_array_equal(z, 7)
+    np.testing.assert_array_equal(rows, 7)
+
+
+def test_largest_logits(size: int, guarded: Guarded) -> None:
+    """Neither loss nor gradient is NaN for the largest float32 logits, right or wrong."""
+    largest = float(np.finfo(np.float32).max)
+    z = np.full((ROWS, size), -largest, np.float32)
+    z[:, 0] = largest
+    labels = np.array([0, size - 1, 0, size - 1])
+    dz, rows, _ = run((z, labels, "softmax"), guarded)
+    np.testing.assert_array_equal(rows, [0, 0 if size == 1 else 2 * largest] * 2)
+    np.testing.assert_array_equal(dz, np.eye(size)[[0] * ROWS] - np.eye(size)[labels])
+    column = np.array([[largest], [largest], [-largest], [-largest]], np.float32)
+    dz, rows, _ = run((column, np.array([[0], [1], [0], [1]], np.float32), "sigmoid"), guarded)
+    np.testing.assert_array_equal(rows, [largest, 0, 0, largest])
+    np.testing.assert_array_equal(dz, [[1], [0], [0], [-1]])
+
+
+def test_binary_loss_of_any_logit(dtype: DType, guarded: Guarded, assert_close: Close) -> None:
+    """From sure to unsure, one row each: log(1 + exp(-|z|)) to its last digits, and where it is next to nothing."""
+    z = np.concatenate([np.linspace(-2, 2, 401), np.linspace(-800, 800, 801)]).astype(dtype)
+    for y in (0, 1):
+        dz, rows = guarded(z), guarded(np.full(z.size, np.nan))
+        losses.binary_cross_entropy(dz, 0, z.size, 1, guarded(np.full(z.size, y, dtype)), 0, 1.0, rows, 0)
+        column, targets = z.astype(np.float64)[:, None], np.full((z.size, 1), float(y))
+        assert_close(rows.astype(dtype), reference.losses(column, targets, "sigmoid"), 3)
+        assert_close(dz, reference.logits_backward(column, targets, "sigmoid") * z.size, 3, 1.0)
+
+
+@pytest.mark.parametrize("output", KERNELS)
+def test_not_a_number_stays_in_its_row(output: str, size: int, dtype: DType, guarded: Guarded, rng: Any) -> None:
+    case = make_case(output, size, dtype, rng)
+    clean, _, _ = run(case, guarded)
+    case[0][2, size // 2] = np.nan
+    dz, rows, _ = run(case, guarded)
+    np.testing.assert_array_equal(np.isnan(rows), [False, False, True, False])
+    np.testing.assert_array_equal(dz[[0, 1, 3]], clean[[0, 1, 3]])
+    assert np.isnan(dz[2, size // 2])
+
+
+@pytest.mark.parametrize("z", [np.inf, -np.inf])
+@pytest.mark.parametrize("y", [0, 1])
+def test_infinite_logit(z: float, y: int, dtype: DType, guarded: Guarded) -> None:
+    """As the formulas say in NumPy: infinite minus infinite is NaN, and an error without bounds is infinite."""
+    logits = np.full((ROWS, 2), [z, 0], dtype)
+    for output in KERNELS:
+        targets = np.full(ROWS, y) if output == "softmax" else np.full((ROWS, 2), y, dtype)
+        with np.errstate(invalid="ignore"):
+            expected = reference.losses(wide(logits), wide(targets), output)
+        rows = run((logits, targets, output), guarded)[1]
+        np.testing.assert_allclose(rows, expected, rtol=1e-6)
