@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.page import machine, write
 from fastnn.recipes import RECIPES, Recipe
 
-BEGIN, END = "<!-- recipes:begin -->", "<!-- recipes:end -->"
 ACCURACY_POINTS = 0.015  # how far a mean accuracy may be from the source's
 COST_SHARE = 0.15  # how far a mean cost may be, as a share of the source's
 NAMES = {"test_accuracy": "accuracy", "train_accuracy": "training accuracy", "final_loss": "cost"}
@@ -54,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = table(measured, options.seeds, options.numpy_epochs)
     print(f"\n{text}")
     if options.write is not None:
-        write(options.write, text)
+        write(options.write, "recipes", text)
     missed = [f"{row.name}: {key}" for row in measured for key in row.missed]
     for figure in missed:
         print(f"missed: {figure}", file=sys.stderr)
@@ -147,26 +143,6 @@ def figure(key: str, values: list[float]) -> str:
     scale, digits, unit = (1.0, 4, "") if key == "final_loss" else (100.0, 2, " %")
     spread = f" ± {scale * (max(values) - min(values)) / 2:.{digits}f}" if len(values) > 1 else ""
     return f"{NAMES[key]} {scale * mean(values):.{digits}f}{spread}{unit}"
-
-
-def machine() -> str:
-    """The processor and the versions that the seconds are of."""
-    try:
-        models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
-    except OSError:
-        models = []
-    cpu = models[0] if models else platform.processor() or platform.machine()
-    versions = f"Python {platform.python_version()}, NumPy {version('numpy')}, numba {version('numba')}"
-    return f"{cpu}, {os.cpu_count()} cores, {versions}."
-
-
-def write(path: Path, text: str) -> None:
-    """Replace what stands between the markers in a file. Raises ValueError if they are not there."""
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no {BEGIN} followed by {END}; expected both.")
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import numpy as np
 from .data import Dataset, load_mnist, read_dataset
 from .history import History
 from .initializers import Initializer
-from .mlp import MLP
+from .mlp import MLP, backend_of
 from .recipes import RECIPES, Array, Prepared, hold_out
 from .report import class_report, confusion_matrix, format_matrix, format_report
 from .settings import Settings
@@ -45,7 +45,8 @@ def train(settings: Settings) -> None:
     history = fit(net, settings, rows, validation)
     if settings.out is not None:
         save(net, history, Path(settings.out))
-    result = measure(net, rows)
+    with backend_of(settings.backend).messages(lambda text: print(text, flush=True)):
+        result = measure(net, rows)
     print_report(settings, net, rows, result)
     if settings.json:
         print(json.dumps(summary(settings, net, rows, history, result)))

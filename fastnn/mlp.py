@@ -25,8 +25,8 @@ DTYPES = ("float32", "float64")
 BACKENDS = ("numba", "numpy")
 
 
-def _backend(name: str) -> Backend:
-    """The module that computes; imported when first needed, because numba takes 0.3 s."""
+def backend_of(name: str) -> Backend:
+    """The module that computes for this name; imported when first needed, because numba takes 0.3 s."""
     if name == "numba":
         from . import compiled
 
@@ -148,7 +148,7 @@ class MLP:
         held_out = None if validation is None else self._checked_validation(validation)
         progress = make_progress(plan.epochs, len(data[0]), verbose)
         try:
-            return fit_epochs(_backend(self.backend), self.architecture, self._state, data, held_out, plan, progress)
+            return fit_epochs(backend_of(self.backend), self.architecture, self._state, data, held_out, plan, progress)
         finally:
             progress.close()
 
@@ -170,7 +170,7 @@ class MLP:
     def predict_proba(self, X: ArrayLike, *, threads: int | None = None) -> Array:
         """The outputs for X (m, K) as (m, N): probabilities, or the values themselves for output "identity"."""
         features = inputs.features("X", X, self.architecture.sizes[0], self.dtype)
-        return _backend(self.backend).predict(self.architecture, self._state, features, thread_count(threads))
+        return backend_of(self.backend).predict(self.architecture, self._state, features, thread_count(threads))
 
     def predict(self, X: ArrayLike, *, threads: int | None = None) -> Array:
         """For X (m, K): the likeliest class (m,) for output "softmax"; 0 or 1 for "sigmoid" and values for "identity",
@@ -201,7 +201,7 @@ class MLP:
         return self._evaluate(features, wanted, threads)[0]
 
     def _evaluate(self, X: Array, y: Array, threads: int | None) -> tuple[float, int]:
-        return _backend(self.backend).evaluate(self.architecture, self._state, X, y, thread_count(threads))
+        return backend_of(self.backend).evaluate(self.architecture, self._state, X, y, thread_count(threads))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to one safetensors file, for fastnn.load. An existing file is replaced as a whole."""

@@ -25,7 +25,7 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache,
 # A process that cannot save for so long, because another one holds the lock, keeps nothing.
 PATIENCE_SECONDS = 10.0
 
-# Called with a kernel's name before it is compiled, so that somebody can say what takes so long.
+# The last of them is called with a kernel's name before it is compiled, so that somebody can say what takes so long.
 listeners: list[Callable[[str], None]] = []
 
 
@@ -104,8 +104,8 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
 
 
 def _announce(name: str) -> None:
-    for listener in listeners:
-        listener(name)
+    if listeners:
+        listeners[-1](name)
 
 
 class _NoCache(NullCache):  # type: ignore[misc]
