@@ -14,7 +14,7 @@ from .architecture import OUTPUTS, Architecture
 from .compression import compress, nothing_compressed
 from .errors import Diverged
 from .kernels import cache, inference, training
-from .kernels.network import FLOAT32, FLOAT64, UINT8, Rows
+from .kernels.network import FLOAT32, FLOAT64, N_, UINT8, Rows
 from .kernels.optimizers import Rule
 from .kernels.simd import TILE_ROWS
 from .kernels.steps import BLOCK, STRIP, Buffers, Data, Memory, Shards
@@ -49,9 +49,15 @@ def data_of(X: Array, Y: Array, architecture: Architecture, dtype: np.dtype[Any]
 
 def buffers_of(layout: Layout, B: int) -> Buffers:
     """Room for a block of B rows."""
-    dtype, N = layout.dtype, int(layout.layers[-2, 1])
-    values, gradients = aligned(B * layout.block, dtype), aligned(B * layout.block, dtype)
-    return Buffers(values, gradients, np.zeros(B, np.int64), np.zeros(B, np.int64), np.zeros(B * N, dtype), np.zeros(B))
+    dtype, whole, N = layout.dtype, np.dtype(np.int64), int(layout.layers[-2, N_])
+    return Buffers(
+        values=aligned(B * layout.block, dtype),
+        gradients=aligned(B * layout.block, dtype),
+        numbers=aligned(B, whole),
+        labels=aligned(B, whole),
+        targets=aligned(B * N, dtype),
+        losses=aligned(B, np.dtype(np.float64)),
+    )
 
 
 class Trainer:

@@ -54,14 +54,15 @@ def compress(X: Array, rows: Rows, dtype: np.dtype[Any], block: int, threads: in
 
 def _room(m: int, entries: int, block_starts: int, dtype: np.dtype[Any], *, coded: bool) -> Compressed:
     codes, values = (entries, 0) if coded else (0, entries)
+    byte, short, whole = np.dtype(np.uint8), np.dtype(np.uint16), np.dtype(np.int64)
     return Compressed(
-        starts=np.zeros(m + 1 if m else 0, np.int64),
-        columns=np.zeros(entries, np.uint16),
-        codes=np.zeros(codes, np.uint8),
-        values=np.zeros(values, dtype),
-        block_starts=np.zeros(block_starts, np.int64),
-        rows=np.zeros(entries, np.uint8),
-        block_codes=np.zeros(codes, np.uint8),
-        block_values=np.zeros(values, dtype),
-        table=np.zeros(256, dtype),
+        starts=aligned(m + 1 if m else 0, whole),
+        columns=aligned(entries, short),
+        codes=aligned(codes, byte),
+        values=aligned(values, dtype),
+        block_starts=aligned(block_starts, whole),
+        rows=aligned(entries, byte),
+        block_codes=aligned(codes, byte),
+        block_values=aligned(values, dtype),
+        table=aligned(256, dtype),
     )

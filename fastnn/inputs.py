@@ -91,8 +91,9 @@ def labels_or_targets(name: str, y: ArrayLike, architecture: Architecture, m: in
         _check_finite(name, array, np.dtype(np.float64 if architecture.output == "softmax" else dtype))
     if architecture.classifies:
         _check_labels(name, array, N if architecture.output == "softmax" else 2)
+    # A copy, so that nobody can put another label there once these have been checked.
     if architecture.output == "softmax":
-        return np.ascontiguousarray(array, np.int64)
+        return np.array(array, np.int64, order="C")
     return np.array(array, dtype, order="C").reshape(m, N)
 
 

@@ -126,7 +126,7 @@ def softmax_cross_entropy(z: ArrayLike, labels: ArrayLike) -> tuple[Array, Array
         row = int(np.flatnonzero((wanted < 0) | (wanted >= N))[0])
         raise ValueError(f"labels holds {wanted[row]} in row {row}; expected 0 to {N - 1}.")
     dZ, rows = np.array(Z, order="C"), np.empty(m)
-    labels64 = np.ascontiguousarray(wanted, np.int64)
+    labels64 = np.array(wanted, np.int64, order="C")
     losses.softmax_cross_entropy(dZ.reshape(-1), 0, m, N, labels64, 0, 1 / max(m, 1), rows, 0)
     return rows, dZ
 

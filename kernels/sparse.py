@@ -64,7 +64,7 @@ def compress_rows(t: int, threads: int, rows: Rows, m: int, K: int, line: Array,
     for i in range(begin, end):
         widen_row(rows, i, line, 0, K)
         j, last, k = out.starts[i], out.starts[i + 1], 0
-        while j < last:
+        while j < last and k < K:  # K, in case somebody writes to the data meanwhile
             out.columns[j] = k
             if len(out.codes) > 0:
                 out.codes[j] = np.uint8(line[k])

@@ -204,11 +204,12 @@ def _make_weights_step(
                     n += wide
                 if layer > 0:
                     transpose_rows(network, layer, k, k + rows)
-            begin, end = share(N, STRIP * lanes(scratch), t, threads)
-            if begin < end:
-                p = network.layers[layer, BIAS] + begin
-                bias_gradient(network, source, layer, begin, end - begin, scratch)
-                update(rule, step, 0.0, params, p, scratch, 0, first, second, p, end - begin)
+            wide = STRIP * lanes(scratch)
+            begin, end = share(N, wide, t, threads)
+            for n in range(begin, end, wide):
+                count, p = min(wide, end - n), network.layers[layer, BIAS] + n
+                bias_gradient(network, source, layer, n, count, scratch)
+                update(rule, step, 0.0, params, p, scratch, 0, first, second, p, count)
 
     return weights_step
 
