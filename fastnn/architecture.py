@@ -57,6 +57,8 @@ def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
 
 
 def _activations(activation: str | Sequence[str], hidden: int) -> tuple[str, ...]:
+    if not isinstance(activation, str | Sequence):
+        raise TypeError(f"activation is {activation!r}; expected a name, or one for each hidden layer.")
     names = (activation,) * hidden if isinstance(activation, str) else tuple(activation)
     for name in (activation,) if isinstance(activation, str) else names:
         one_of("activation", name, ACTIVATIONS)

@@ -97,17 +97,16 @@ class Trainer:
         before = [flat.copy() for flat in self._changing()]
         losses, right = np.zeros(epochs), np.zeros(epochs, np.int64)
         order = np.zeros(0, np.int64) if order is None else order
+        batches = -(-self.m // self.batch_size)
         try:
             self._run(losses, right, order, -1, poll)
         finally:
-            taken = int(self.control[STEPS])
-            diverged = self.control[DIVERGED] or not np.isfinite(self.network.params).all()
-            if not diverged:
-                self.state.steps += taken
-        if diverged:
-            self._go_back(before, order, epochs, max(taken - 1, 0))
-            epoch, batch = divmod(taken, -(-self.m // self.batch_size))
-            raise Diverged(self.state.epochs + epoch + 1, batch + 1, self.optimizer.learning_rate)
+            taken, diverged = int(self.control[STEPS]), bool(self.control[DIVERGED])
+            good = self._keep_finite(before, order, epochs, taken)
+            self.state.steps += good
+            self.state.epochs += good // batches
+        if diverged or good < taken:
+            raise Diverged(self.state.epochs + 1, good % batches + 1, self.optimizer.learning_rate)
         return losses / self.m, right
 
     def _changing(self) -> list[Array]:
@@ -122,12 +121,26 @@ class Trainer:
             interrupt=lambda: self.control.__setitem__(STOP, 1),
         )
 
-    def _go_back(self, before: list[Array], order: Array, epochs: int, steps: int) -> None:
-        """Repeat this run up to its last good step; the same steps give the same bits."""
+    def _keep_finite(self, before: list[Array], order: Array, epochs: int, taken: int) -> int:
+        """How many of the steps taken left all weights finite; later ones are undone.
+
+        Mostly it is the last one that did not, but a weight can be infinite for some steps before a loss shows it.
+        """
+        if self.layout.is_finite(self.network.params):
+            return taken
+        good, bad, steps = 0, taken, taken - 1
+        while bad - good > 1:
+            self._repeat(before, order, epochs, steps)
+            good, bad = (steps, bad) if self.layout.is_finite(self.network.params) else (good, steps)
+            steps = (good + bad) // 2
+        self._repeat(before, order, epochs, good)
+        return good
+
+    def _repeat(self, before: list[Array], order: Array, epochs: int, steps: int) -> None:
+        """This run once more, but only so many steps of it, which give the same bits."""
         for flat, saved in zip(self._changing(), before, strict=True):
             flat[:] = saved
         self._run(np.zeros(epochs), np.zeros(epochs, np.int64), order, steps, lambda steps: None)
-        self.state.steps += int(self.control[STEPS])
 
     def _call(self, losses: Array, right: Array, order: Array, limit: int, t: int, threads: int) -> None:
         o = self.optimizer
@@ -182,11 +195,11 @@ def messages(tell: Callable[[str], None]) -> Iterator[None]:
         cache.listeners.remove(compiling)
 
 
-def predict(architecture: Architecture, state: State, X: Array, threads: int) -> Array:
+def predict(architecture: Architecture, state: State, X: Array, output: str, threads: int) -> Array:
     """See trainer.Backend. Memory for one block of rows a thread, besides the result."""
     dtype, N = state.weights[0].dtype, architecture.sizes[-1]
     layout = Layout(architecture, dtype)
-    network, rows, loss = layout.network(state.weights, state.biases), rows_of(X), OUTPUTS.index(architecture.output)
+    network, rows, loss = layout.network(state.weights, state.biases), rows_of(X), OUTPUTS.index(output)
     threads = min(threads, -(-len(X) // BLOCK))
     buffers = [buffers_of(layout, min(BLOCK, len(X))) for _ in range(threads)]
     out = np.empty(len(X) * N, dtype)

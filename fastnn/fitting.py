@@ -40,7 +40,6 @@ def fit_epochs(
                 count = 1 if validation else _next_epochs(history, plan, m)
                 order = None if plan.batch_size is None else _order(state.epochs, count, m, plan.seed)
                 losses, right = trainer.run(count, order, _advance(progress, len(history) * m, plan.batch_size or m))
-                state.epochs += count
                 if validation:
                     trainer.finish()
                     figures = backend.evaluate(architecture, state, *validation, plan.threads)

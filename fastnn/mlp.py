@@ -170,17 +170,21 @@ class MLP:
     def predict_proba(self, X: ArrayLike, *, threads: int | None = None) -> Array:
         """The outputs for X (m, K) as (m, N): probabilities, or the values themselves for output "identity"."""
         features = inputs.features("X", X, self.architecture.sizes[0], self.dtype)
-        return backend_of(self.backend).predict(self.architecture, self._state, features, thread_count(threads))
+        return self._outputs(features, self.architecture.output, threads)
+
+    def _outputs(self, X: Array, output: str, threads: int | None) -> Array:
+        return backend_of(self.backend).predict(self.architecture, self._state, X, output, thread_count(threads))
 
     def predict(self, X: ArrayLike, *, threads: int | None = None) -> Array:
         """For X (m, K): the likeliest class (m,) for output "softmax"; 0 or 1 for "sigmoid" and values for "identity",
         (m,) for one output and (m, N) for several."""
-        outputs = self.predict_proba(X, threads=threads)
+        features = inputs.features("X", X, self.architecture.sizes[0], self.dtype)
+        outputs = self._outputs(features, "identity", threads)  # the logits: probabilities may have rounded to equals
         if self.architecture.output == "softmax":
             labels: Array = outputs.argmax(axis=1)
             return labels
         if self.architecture.output == "sigmoid":
-            outputs = (outputs > 0.5).astype(np.int64)
+            outputs = (outputs > 0).astype(np.int64)
         return outputs[:, 0] if self.architecture.sizes[-1] == 1 else outputs
 
     def score(self, X: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> float:

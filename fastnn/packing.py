@@ -72,6 +72,17 @@ class Layout:
                 W[:, columns] = panel[:, : columns.stop - columns.start]
             b[...] = flat[row[kernel.BIAS] : row[kernel.BIAS] + len(b)]
 
+    def is_finite(self, flat: Array) -> bool:
+        """Whether every W and b in the flat array is; what fills up the panels does not matter."""
+        for row in self.layers[:-1]:
+            K, N = int(row[kernel.K_]), int(row[kernel.N_])
+            panels = self._panels(flat, row[kernel.WEIGHTS], K, N)
+            if not all(np.isfinite(panel[:, : columns.stop - columns.start]).all() for panel, columns in panels):
+                return False
+            if not np.isfinite(flat[row[kernel.BIAS] : row[kernel.BIAS] + N]).all():
+                return False
+        return True
+
     def pack_transposed(self, flat: Array, weights: list[Array]) -> None:
         """Every W.T but the first layer's, which nothing needs."""
         for row, W in zip(self.layers[1:], weights[1:], strict=False):

@@ -44,12 +44,11 @@ class Trainer:
                 batch = rows if order is None else order[epoch * m : (epoch + 1) * m][rows]
                 loss, count = self._step(self.X[batch], self.Y[batch])
                 if not np.isfinite(loss):
-                    raise Diverged(
-                        self.state.epochs + epoch + 1, start // self.batch_size + 1, self.optimizer.learning_rate
-                    )
+                    raise Diverged(self.state.epochs + 1, start // self.batch_size + 1, self.optimizer.learning_rate)
                 losses[epoch] += loss
                 right[epoch] += count
                 steps += 1
+                self.state.epochs += start + self.batch_size >= m  # before poll, which may raise
                 poll(steps)
         return losses / m, right
 
@@ -83,10 +82,9 @@ def messages(tell: Callable[[str], None]) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def predict(architecture: Architecture, state: State, X: Array, threads: int) -> Array:
+def predict(architecture: Architecture, state: State, X: Array, output: str, threads: int) -> Array:
     """See trainer.Backend."""
-    output = reference.OUTPUT[architecture.output]
-    blocks = [output(_logits(architecture, state, X[i : i + BLOCK])) for i in range(0, len(X), BLOCK)]
+    blocks = [reference.OUTPUT[output](_logits(architecture, state, X[i : i + BLOCK])) for i in range(0, len(X), BLOCK)]
     return np.concatenate(blocks)
 
 

@@ -15,6 +15,7 @@ from safetensors.numpy import load as tensors_from
 from safetensors.numpy import save as bytes_of
 
 from .architecture import Architecture
+from .checks import integer
 from .trainer import State
 
 Array = NDArray[Any]
@@ -57,7 +58,7 @@ def load(path: str | os.PathLike[str]) -> tuple[Architecture, State]:
         tensors, layers = tensors_from(content), architecture.layers
         weights = [tensors.pop(f"weights.{layer}") for layer in range(len(layers))]
         biases = [tensors.pop(f"biases.{layer}") for layer in range(len(layers))]
-        epochs = int(described["epochs"])
+        epochs = integer("epochs", described["epochs"], least=0)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is no network of fastnn: {type(error).__name__}: {error}".rstrip(".") + ".") from None
     _check(os.fspath(path), architecture, weights, biases, sorted(tensors))

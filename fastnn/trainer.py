@@ -55,8 +55,8 @@ class Trainer(Protocol):
     def run(self, epochs: int, order: Array | None, poll: Poll) -> tuple[Array, Array]:
         """Train for whole epochs, their rows in `order` (epochs * m,), or None for the full batch.
 
-        Returns each epoch's mean loss and number of right rows. Raises Diverged or KeyboardInterrupt, both with the
-        state as after the last good step.
+        Returns each epoch's mean loss and number of right rows. Raises Diverged, with the state as before the step that
+        it names, or KeyboardInterrupt, as after a whole step; the epoch that was cut short does not count.
         """
 
     def finish(self) -> None:
@@ -71,8 +71,8 @@ class Backend(Protocol):
     def messages(self, tell: Callable[[str], None]) -> AbstractContextManager[None]:
         """Within it, `tell` is told what takes long, such as compiling."""
 
-    def predict(self, architecture: Architecture, state: State, X: Array, threads: int) -> Array:
-        """Probabilities (m, N), or values for output "identity"."""
+    def predict(self, architecture: Architecture, state: State, X: Array, output: str, threads: int) -> Array:
+        """What this output makes of the logits (m, N): probabilities, or the logits themselves for "identity"."""
 
     def evaluate(self, architecture: Architecture, state: State, X: Array, Y: Array, threads: int) -> tuple[float, int]:
         """The mean loss, and the number of right rows."""

@@ -1,0 +1,144 @@
+"""`versus`: one thing to do, done by fastnn and by NumPy, checked and then timed; at the end a table of ratios."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks.numpy_process import SLEEP_SECONDS, Loop, NumpyProcess
+from benchmarks.page import machine, write
+
+Array = NDArray[Any]
+SECONDS = 0.2  # a benchmark's rounds take about so long altogether
+ROUNDS = 5, 50  # at least and at most
+TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
+
+medians: dict[str, dict[str, float]] = {}
+
+
+class Contestant(NamedTuple):
+    """Who does it, in which dtype, with how many threads."""
+
+    library: str
+    dtype: str
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.library} {self.dtype} x{self.threads}"
+
+
+CONTESTANTS = [
+    Contestant(library, dtype, threads) for library in ("fastnn", "NumPy") for dtype in TOLERANCE for threads in (1, 2)
+]
+
+
+class Clock:
+    """Time as measured where a call ran, which for NumPy is another process: stands still but for `advance`."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Versus:
+    """versus(what, ours, name, *arguments) times what is asked for; `array` makes arrays of the contestant's dtype."""
+
+    def __init__(self, contestant: Contestant, benchmark: Any, numpy_process: NumpyProcess) -> None:
+        self.contestant, self._benchmark, self._numpy_process = contestant, benchmark, numpy_process
+        self._rng = np.random.default_rng(0)
+
+    @property
+    def dtype(self) -> str:
+        return self.contestant.dtype
+
+    def array(self, *shape: int) -> Array:
+        """Normal random numbers."""
+        return self._rng.normal(size=shape).astype(self.dtype)
+
+    def __call__(self, what: str, ours: Callable[[int], Any], name: str, *arguments: Any, calls: int = 1) -> None:
+        """what: the group in the table. ours: the call, given a number of threads. name, arguments: the same for NumPy.
+        calls: how many times ours and NumPy's do the thing."""
+        expected = self._numpy_process.prepare(name, arguments)
+        timed: Loop | NumpyProcess = self._numpy_process
+        if self.contestant.library == "fastnn":
+            time.sleep(SLEEP_SECONDS)
+            timed = loop = Loop(lambda: ours(self.contestant.threads))
+            self._check(loop.result, expected)
+        self._time(what, lambda: timed.seconds() / calls)
+
+    def _check(self, result: Any, expected: Any) -> None:
+        for ours, theirs in zip(*(r if isinstance(r, tuple) else (r,) for r in (result, expected)), strict=True):
+            scale = float(np.abs(theirs).max())
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE[self.dtype] * scale)
+
+    def _time(self, what: str, seconds: Callable[[], float]) -> None:
+        low, high = ROUNDS
+        rounds = int(min(max(SECONDS / max(seconds(), 1e-3), low), high))
+        clock = Clock()
+        self._benchmark._timer = clock
+        self._benchmark.group, self._benchmark.name = what, str(self.contestant)
+        self._benchmark.pedantic(lambda: clock.advance(seconds()), rounds=rounds)
+        medians.setdefault(what, {})[str(self.contestant)] = self._benchmark.stats.stats.median
+
+
+@pytest.fixture(scope="session")
+def numpy_processes() -> Iterator[dict[int, NumpyProcess]]:
+    """By their number of threads."""
+    processes = {threads: NumpyProcess(threads) for threads in (1, 2)}
+    yield processes
+    for process in processes.values():
+        process.close()
+
+
+@pytest.fixture(params=CONTESTANTS, ids=str)
+def versus(request: pytest.FixtureRequest, benchmark: Any, numpy_processes: dict[int, NumpyProcess]) -> Versus:
+    return Versus(request.param, benchmark, numpy_processes[request.param.threads])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.benchmark_columns = ["median", "mean", "min", "max", "rounds"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--write", type=Path, metavar="README.md", help="put the table of ratios into this file")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How many times as long NumPy takes, median by median; threads against as many threads."""
+    complete = {what: found for what, found in medians.items() if len(found) == len(CONTESTANTS)}
+    if not complete:
+        return
+    text = f"{ratios(complete)}\n\nNumPy's time divided by fastnn's, medians of one run. {machine()}"
+    terminalreporter.write_sep("=", "NumPy's time / fastnn's")
+    terminalreporter.write_line(text)
+    if config.option.write is not None:
+        write(config.option.write, "benchmarks", text)
+
+
+def ratios(complete: dict[str, dict[str, float]]) -> str:
+    """A table in Markdown: each dtype against itself, and our float32 against NumPy's usual float64."""
+    columns = [("float32", "float32"), ("float64", "float64"), ("float32", "float64")]
+    names = [
+        f"{ours} to {theirs}, {threads} thread{'s' * (threads > 1)}" for threads in (1, 2) for ours, theirs in columns
+    ]
+    lines = [f"| | {' | '.join(names)} |", f"|---|{'--:|' * len(names)}"]
+    for what, found in complete.items():
+        cells = [
+            found[str(Contestant("NumPy", theirs, threads))] / found[str(Contestant("fastnn", ours, threads))]
+            for threads in (1, 2)
+            for ours, theirs in columns
+        ]
+        lines.append(f"| {what} | {' | '.join(f'{ratio:.1f}' if ratio >= 2 else f'{ratio:.2f}' for ratio in cells)} |")
+    return "\n".join(lines)
