@@ -7,7 +7,7 @@ from .compile import Array, entry
 from .losses import BINARY, SOFTMAX
 from .network import INPUT, K_, N_, Network, Rows, forward, widen_row
 from .simd import lanes, load_first, store_first
-from .steps import BLOCK, Buffers, Data, fetch, rows_loss
+from .steps import BLOCK, Buffers, Data, fetch, number, rows_loss, total
 from .sync import share
 
 
@@ -43,10 +43,8 @@ def evaluate(
     begin, end = share(m, BLOCK, t, threads)
     for start in range(begin, end, BLOCK):
         B = min(BLOCK, end - start)
-        for i in range(B):
-            fetch(data, start + i, network, buffers, i)
+        number(buffers.numbers, 0, B, start)
+        fetch(network, data, buffers, 0, B)
         block = start // BLOCK
         right[block] = rows_loss(network, data, buffers, B, 0, B, 1.0)
-        losses[block] = 0.0
-        for i in range(B):
-            losses[block] += buffers.losses[i]
+        losses[block] = total(buffers.losses, 0, B)

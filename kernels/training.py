@@ -12,7 +12,20 @@ from .compile import Array, entry, kernel
 from .network import Network, backward
 from .optimizers import Rule
 from .simd import TILE_ROWS
-from .steps import BLOCK, Buffers, Data, Memory, Shards, add_gradients, batch_step, fetch, rows_loss, shards_step, total
+from .steps import (
+    BLOCK,
+    Buffers,
+    Data,
+    Memory,
+    Shards,
+    add_gradients,
+    batch_step,
+    fetch,
+    number,
+    rows_loss,
+    shards_step,
+    total,
+)
 from .sync import DIVERGED, NEXT, STEPS, STOP, STOPPING, atomic_add, atomic_load, atomic_store, barrier, share
 
 
@@ -46,8 +59,8 @@ def train_minibatches(
         for start in range(0, m, batch_size):
             B = min(batch_size, m - start)
             begin, end = share(B, TILE_ROWS, t, threads)
-            for i in range(begin, end):
-                fetch(data, order[epoch * m + start + i], network, buffers, i)
+            buffers.numbers[begin:end] = order[epoch * m + start + begin : epoch * m + start + end]
+            fetch(network, data, buffers, begin, end)
             right[8 * t] = rows_loss(network, data, buffers, B, begin, end, 1.0 / B)
             backward(network, buffers.values, buffers.gradients, B, begin, end)
             if not math.isfinite(total(buffers.losses, begin, end)):
@@ -75,8 +88,8 @@ def shard_gradient(network: Network, data: Data, m: int, s: int, buffers: Buffer
     shards.losses[s], shards.right[s] = 0.0, 0
     for start in range(begin, end, BLOCK):
         B = min(BLOCK, end - start)
-        for i in range(B):
-            fetch(data, start + i, network, buffers, i)
+        number(buffers.numbers, 0, B, start)
+        fetch(network, data, buffers, 0, B)
         shards.right[s] += rows_loss(network, data, buffers, B, 0, B, 1.0 / m)
         shards.losses[s] += total(buffers.losses, 0, B)
         backward(network, buffers.values, buffers.gradients, B, 0, B)
