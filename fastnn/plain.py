@@ -55,13 +55,14 @@ class Trainer:
     def _step(self, X: Array, Y: Array) -> tuple[float, int]:
         state, a = self.state, self.architecture
         parameters = state.weights + state.biases
-        before = [P.copy() for P in parameters]
+        changing = [*parameters, *(remembered for slot in state.slots for remembered in slot)]
+        before = [P.copy() for P in changing]
         with np.errstate(all="ignore"):
             loss, right = reference.train_step(
                 X, Y, state.weights, state.biases, self.slots, state.steps + 1, a.activations, a.output, self.optimizer
             )
         if not all(np.isfinite(P).all() for P in parameters):
-            for P, saved in zip(parameters, before, strict=True):
+            for P, saved in zip(changing, before, strict=True):
                 P[...] = saved
             return np.nan, right
         state.steps += np.isfinite(loss)

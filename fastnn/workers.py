@@ -44,11 +44,11 @@ def run(
             failures.append(failure)
 
     others = [threading.Thread(target=guarded, args=(t,), daemon=True) for t in range(interrupt is None, threads)]
-    for thread in others:
-        thread.start()
-    if interrupt is None:
-        guarded(0)
     try:
+        for thread in others:
+            thread.start()
+        if interrupt is None:
+            guarded(0)
         for thread in others:
             while thread.is_alive():
                 thread.join(POLL_SECONDS)
@@ -57,7 +57,8 @@ def run(
         if interrupt is not None:
             interrupt()
         for thread in others:
-            thread.join()
+            if thread.ident is not None:
+                thread.join()
         raise
     if failures:
         raise failures[0]
