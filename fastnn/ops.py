@@ -7,6 +7,7 @@ shape and dtype and is C-contiguous and writeable. Raises TypeError or ValueErro
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,17 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import workers
 from .kernels import activations, losses, matmul
-from .kernels.simd import REGISTER_BYTES, TILE_ROWS
+from .kernels.simd import TILE_ROWS
 from .packing import ALIGNMENT, aligned
 
 Array = NDArray[Any]
+
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 # Below this many multiply-adds (0.1 ms) starting a second thread costs more than it saves.
 WORTH_A_THREAD = 1 << 23
 # The same for functions of single numbers.
 NUMBERS_WORTH_A_THREAD = 1 << 20
-# Scratch for one block of W.
-BLOCK_BYTES = matmul.DEPTH * 2 * REGISTER_BYTES
 
 
 # --- matmul
@@ -51,7 +52,8 @@ def matmul_bias_backward(
     m, K, N = _matmul_sizes(X, W)
     _expect("dz", dZ, (m, N))
     dX, dW, db = np.empty((m, K), X.dtype), np.empty((K, N), X.dtype), np.empty(N, X.dtype)
-    zero, transposed = np.zeros(max(K, N), X.dtype), np.ascontiguousarray(W.T)
+    zero, transposed = np.zeros(max(K, N), X.dtype), np.empty((N, K), X.dtype)
+    matmul.transpose_matrix(W.reshape(-1), transposed.reshape(-1), K, N)
     work = m * K * N
     _multiply(matmul.matmul_bias_backward_input, (dZ, transposed, zero, dX), (K, N), m, work, threads)
     _multiply(matmul.matmul_bias_backward_weights, (dZ, X, zero, dW), (m, K, N), K, work, threads)
@@ -155,13 +157,25 @@ def _loss_of_targets(kernel: Any, z: ArrayLike, y: ArrayLike) -> tuple[Array, Ar
 
 def _arrays(**arguments: ArrayLike) -> list[Array]:
     """Every argument as a C-contiguous, writeable array of one dtype: what kernels are compiled for."""
-    arrays = {name: np.asarray(value) for name, value in arguments.items()}
-    for name, array in arrays.items():
+    arrays = [value if type(value) is np.ndarray else _as_array(name, value) for name, value in arguments.items()]
+    for name, array in zip(arguments, arrays, strict=True):
         if array.dtype.kind not in "buif":
             raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers.")
-    wide = any(array.dtype.kind == "f" and array.itemsize >= 8 for array in arrays.values())
-    dtype = np.float64 if wide else np.float32
-    return [np.require(array, dtype, ["C", "W"]) for array in arrays.values()]
+    wide = any(array.dtype.kind == "f" and array.itemsize >= 8 for array in arrays)
+    dtype = DOUBLE if wide else SINGLE
+    return [array if _is_plain(array, dtype) else np.require(array, dtype, ["C", "W", "A"]) for array in arrays]
+
+
+def _as_array(name: str, value: ArrayLike) -> Array:
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} has rows of different lengths; expected a table.") from None
+
+
+def _is_plain(array: Array, dtype: np.dtype[Any]) -> bool:
+    flags = array.flags
+    return array.dtype == dtype and array.dtype.isnative and flags.carray
 
 
 def _expect(name: str, array: Array, shape: tuple[int, ...]) -> None:
@@ -220,22 +234,28 @@ def _split(part: Callable[[int, int, int], None], count: int, grain: int, work: 
     workers.run(lambda t: part(cuts[t], cuts[t + 1], t), number)
 
 
+_kept = threading.local()
+
+
+def _scratch(dtype: np.dtype[Any], threads: int) -> list[Array]:
+    """Blocks for `multiply`, kept for this Python thread's next call: new memory costs as much as a small product."""
+    blocks: list[Array] = _kept.__dict__.setdefault(dtype.name, [])
+    blocks += [aligned(matmul.block_size(dtype.itemsize), dtype) for _ in range(threads - len(blocks))]
+    return blocks
+
+
 def _multiply(
     kernel: Any, arrays: tuple[Array, ...], sizes: tuple[int, ...], count: int, work: int, threads: int | None
 ) -> None:
     """kernel(*arrays, *sizes, begin, end, block) over `count` rows of the result."""
-    dtype = arrays[0].dtype
+    dtype, most = arrays[0].dtype, min(workers.thread_count(threads), max(count, 1))
     flat = [array.reshape(-1) for array in arrays]
-    blocks = [
-        aligned(BLOCK_BYTES // dtype.itemsize, dtype) for _ in range(max(1, min(workers.thread_count(threads), count)))
-    ]
-    _split(
-        lambda begin, end, t: kernel(*flat, *sizes, begin, end, blocks[t]),
-        count,
-        TILE_ROWS,
-        work / WORTH_A_THREAD,
-        threads,
-    )
+    blocks = _scratch(dtype, most)
+
+    def part(begin: int, end: int, t: int) -> None:
+        kernel(*flat, *sizes, begin, end, blocks[t])
+
+    _split(part, count, TILE_ROWS, work / WORTH_A_THREAD, threads)
 
 
 def _in_parts(kernel: Any, arrays: tuple[Array, ...], m: int, N: int, threads: int | None) -> None:

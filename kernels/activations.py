@@ -9,7 +9,18 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .arithmetic import absolute, by_dtype, horner, max_lanes, multiply_add, nearest, power_of_two, sum_lanes, where
+from .arithmetic import (
+    absolute,
+    by_dtype,
+    copy_sign,
+    horner,
+    max_lanes,
+    multiply_add,
+    nearest,
+    power_of_two,
+    sum_lanes,
+    where,
+)
 from .compile import Array, entry, kernel
 from .simd import full, lanes, load, load_first, store, store_first
 
@@ -44,13 +55,6 @@ def exp(x: Any) -> Any:
     """exp(x) of a vector, for x <= 0."""
     scale, tail = _exp_parts(x)
     return where(x < by_dtype(x, LEAST_SINGLE, LEAST_DOUBLE), 0.0, scale + tail)
-
-
-@kernel
-def exp_minus_1(x: Any) -> Any:
-    """exp(x) - 1 of a vector, for x <= 0: near zero no digit is lost."""
-    scale, tail = _exp_parts(x)
-    return where(x < by_dtype(x, LEAST_SINGLE, LEAST_DOUBLE), -1.0, scale - 1.0 + tail)
 
 
 # log(1 + e) = 2 atanh(s) with s = e / (2 + e), at most 1/3: its Taylor series in s**2.
@@ -91,9 +95,11 @@ def _sigmoid_backward(a: Any, da: Any) -> Any:
 
 @kernel
 def _tanh(z: Any) -> Any:
-    e = exp_minus_1(-2.0 * absolute(z))
-    positive = (0.0 - e) / (2.0 + e)
-    return where(z < 0.0, 0.0 - positive, positive)
+    """-(exp(y) - 1) / (exp(y) + 1) for y = -2 |z|, and z's sign; beyond y = -44 nothing changes any more."""
+    y = -2.0 * absolute(z)
+    scale, tail = _exp_parts(where(y < -44.0, -44.0, y))
+    less = scale - 1.0 + tail  # exp(y) - 1, with all its digits near zero
+    return copy_sign(less / (-2.0 - less), z)
 
 
 @kernel

@@ -110,6 +110,16 @@ nearest = _function("rint")
 
 
 @intrinsic
+def copy_sign(typing: Any, x: Vector, sign: Vector) -> Any:
+    """|x| with the sign of the other vector."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return call(builder, f"llvm.copysign.{suffix(args[0].type)}", args[0].type, args)
+
+    return x(x, sign), generate
+
+
+@intrinsic
 def power_of_two(typing: Any, n: Vector) -> Any:
     """2.0**n for whole n within the dtype's normal range: the exponent's bits, set directly."""
     bits, bias, mantissa = (32, 127, 23) if n.dtype == types.float32 else (64, 1023, 52)

@@ -286,6 +286,30 @@ def load_tile(
 
 
 @intrinsic
+def prefetch_tile(
+    typing: Any, array: types.Type, index: types.Type, stride: types.Type, rows: types.Type, registers: types.Type
+) -> Any:
+    """Ask for a tile's cache lines, to be read and written soon. Any address will do: nothing is read."""
+    tile = _tile_of(array, rows, registers)
+    if tile is None:
+        return None
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
+        write, near, of_data = (ir.IntType(32)(value) for value in (1, 3, 1))
+        for _ in range(tile.count):
+            for register in range(registers.literal_value):
+                line = builder.gep(
+                    data, [builder.add(at, at.type(register * tile.dtype.lanes // registers.literal_value))]
+                )
+                call(builder, "llvm.prefetch.p0", ir.VoidType(), [line, write, near, of_data])
+            at = builder.add(at, args[2])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, rows, registers), generate
+
+
+@intrinsic
 def store_tile(
     typing: Any, array: types.Type, index: types.Type, stride: types.Type, columns: types.Type, tile: types.UniTuple
 ) -> Any:
@@ -317,3 +341,78 @@ def outer_add(
         return context.make_tuple(builder, sig.return_type, rows)
 
     return tile(array, types.intp, types.intp, vector, tile), generate
+
+
+# --- square tiles, as many rows as a register has lanes
+
+
+@intrinsic
+def load_square(
+    typing: Any, array: types.Type, index: types.Type, stride: types.Type, rows: types.Type, columns: types.Type
+) -> Any:
+    """The first `rows` rows and `columns` columns of a square tile, its rows `stride` apart; zero elsewhere."""
+    vector = Vector(array.dtype, REGISTER_BYTES // _bytes(array.dtype))
+    tile = types.UniTuple(vector, vector.lanes)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
+        whole = llvm_first(builder, args[4], vector.lanes)
+        zero = ir.Constant(_llvm_vector(vector), [0.0] * vector.lanes)
+        loaded = []
+        for row in range(vector.lanes):
+            here = builder.icmp_signed(">", args[3], args[3].type(row))
+            mask = builder.and_(whole, splat(builder, here, vector.lanes))
+            loaded.append(_masked_load(builder, builder.gep(data, [at]), vector, mask, zero))
+            at = builder.add(at, args[2])
+        return context.make_tuple(builder, tile, loaded)
+
+    return tile(array, types.intp, types.intp, types.intp, types.intp), generate
+
+
+@intrinsic
+def store_square(
+    typing: Any,
+    array: types.Type,
+    index: types.Type,
+    stride: types.Type,
+    rows: types.Type,
+    columns: types.Type,
+    tile: Any,
+) -> Any:
+    """Where load_square reads; the rest of memory is not touched."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
+        whole = llvm_first(builder, args[4], tile.dtype.lanes)
+        for row, value in enumerate(cgutils.unpack_tuple(builder, args[5])):
+            here = builder.icmp_signed(">", args[3], args[3].type(row))
+            mask = builder.and_(whole, splat(builder, here, tile.dtype.lanes))
+            _masked_store(builder, builder.gep(data, [at]), tile.dtype, mask, value)
+            at = builder.add(at, args[2])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp, types.intp, tile), generate
+
+
+@intrinsic
+def transposed(typing: Any, tile: Any) -> Any:
+    """A square tile's transpose, in registers: one bit of row and column numbers changes places after the other."""
+    lanes_count = tile.dtype.lanes
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        rows, bit = cgutils.unpack_tuple(builder, args[0]), 1
+        while bit < lanes_count:
+            for low in (row for row in range(lanes_count) if not row & bit):
+                high = low | bit
+                first = [lane if not lane & bit else lanes_count + lane - bit for lane in range(lanes_count)]
+                second = [lane + bit if not lane & bit else lanes_count + lane for lane in range(lanes_count)]
+                rows[low], rows[high] = (
+                    builder.shuffle_vector(
+                        rows[low], rows[high], ir.Constant(ir.VectorType(ir.IntType(32), lanes_count), chosen)
+                    )
+                    for chosen in (first, second)
+                )
+            bit *= 2
+        return context.make_tuple(builder, tile, rows)
+
+    return tile(tile), generate

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from fastnn import reference
 from fastnn.kernels import matmul
-from fastnn.kernels.simd import REGISTER_BYTES
 
 Array = NDArray[Any]
 DType = np.dtype[Any]
@@ -35,7 +34,7 @@ def make_arrays(sizes: Sizes, dtype: DType, rng: np.random.Generator) -> tuple[A
 
 def make_block(guarded: Guarded, dtype: DType) -> Array:
     """The scratch that the kernels ask for."""
-    return guarded(np.full(matmul.DEPTH * 2 * REGISTER_BYTES // dtype.itemsize, np.nan, dtype))
+    return guarded(np.full(matmul.block_size(dtype.itemsize), np.nan, dtype))
 
 
 def wide(*arrays: Array) -> list[Array]:
@@ -106,6 +105,28 @@ def test_only_the_rows_asked_for(part: tuple[int, int], dtype: DType, guarded: G
         np.testing.assert_array_equal(some[written], whole[written], err_msg=product)
         some[written] = np.nan
         assert np.isnan(some).all(), product
+
+
+# --- strips: both matrices are copied together
+
+
+@pytest.mark.parametrize("M", [64, 100, 511, 515])
+@pytest.mark.parametrize("K", [1, 255, 300])
+@pytest.mark.parametrize("N", [512, 545])
+def test_large_products(M: int, K: int, N: int, guarded: Guarded, blank: Blank, dtype: DType) -> None:
+    rng = np.random.default_rng(M + K + N)
+    X, W, b = rng.normal(size=(M, K)).astype(dtype), rng.normal(size=(K, N)).astype(dtype), np.zeros(N, dtype)
+    z, block = blank(M * N), make_block(guarded, dtype)
+    matmul.matmul_bias(guarded(X), guarded(W), guarded(b), z, K, N, 0, M, block)
+    bound = 4 * K * np.finfo(dtype).eps * (np.abs(X).astype(float) @ np.abs(W) + 1)
+    assert (np.abs(z.reshape(M, N) - X.astype(float) @ W) <= bound).all()
+
+
+@pytest.mark.parametrize(("K", "N"), [(1, 1), (15, 17), (16, 16), (33, 64), (100, 7)])
+def test_transpose(K: int, N: int, guarded: Guarded, blank: Blank, dtype: DType) -> None:
+    W, out = np.random.default_rng(0).normal(size=(K, N)).astype(dtype), blank(K * N)
+    matmul.transpose_matrix(guarded(W), out, K, N)
+    np.testing.assert_array_equal(out.reshape(N, K), W.T)
 
 
 # --- blocks and special values
