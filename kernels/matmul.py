@@ -43,6 +43,7 @@ COPY_COLUMNS, ROWS = 512, 512
 
 # The column stride of a matrix that lies in strips, [strip][depth][height]: a tile's rows are next to each other.
 STRIPS = 0
+STRIP_REGISTERS = -(-TILE_ROWS * 8 // REGISTER_BYTES)  # that hold a strip's rows, of float64 too
 
 
 class Matrix(NamedTuple):
@@ -136,7 +137,7 @@ def _copy_strips(rows: int, depth: int, A: Matrix, block: Array, offset: int) ->
             transpose(height, depth, Matrix(A.data, source, A.row, 1), Matrix(block, at, height, 1))
         else:
             for k in range(depth):
-                row = load_first(A.data, source + k * A.column, height, 0.0, 1)
+                row = load_first(A.data, source + k * A.column, height, 0.0, STRIP_REGISTERS)
                 store_first(block, at + k * height, height, row)
         i += height
     return Matrix(block, offset, depth, STRIPS)
