@@ -106,7 +106,6 @@ def _function(name: str) -> Callable[..., Any]:
 
 absolute = _function("fabs")
 square_root = _function("sqrt")
-nearest = _function("rint")
 
 
 @intrinsic
@@ -121,13 +120,13 @@ def copy_sign(typing: Any, x: Vector, sign: Vector) -> Any:
 
 @intrinsic
 def power_of_two(typing: Any, n: Vector) -> Any:
-    """2.0**n for whole n within the dtype's normal range: the exponent's bits, set directly."""
-    bits, bias, mantissa = (32, 127, 23) if n.dtype == types.float32 else (64, 1023, 52)
+    """2.0**n for n + ROUNDER as a sum, whose last bits are n's: they become the exponent's, whatever they are."""
+    bits, mantissa, one = (32, 23, 0x3F800000) if n.dtype == types.float32 else (64, 52, 0x3FF0000000000000)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         form = ir.VectorType(ir.IntType(bits), n.lanes)
-        biased = builder.add(builder.fptosi(args[0], form), ir.Constant(form, [bias] * n.lanes))
-        return builder.bitcast(builder.shl(biased, ir.Constant(form, [mantissa] * n.lanes)), args[0].type)
+        shift, bias = (ir.Constant(form, [value] * n.lanes) for value in (mantissa, one))
+        return builder.bitcast(builder.add(builder.shl(builder.bitcast(args[0], form), shift), bias), args[0].type)
 
     return n(n), generate
 
