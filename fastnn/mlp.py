@@ -77,7 +77,8 @@ class MLP:
 
     @property
     def weights(self) -> list[Array]:
-        """W (K, N) of every layer: the network's own arrays. Assign a list of the same shapes to replace them."""
+        """W (K, N) of every layer: the network's own arrays. Assigning a list of the same shapes replaces them, and
+        the optimizer begins anew."""
         return list(self._state.weights)
 
     @weights.setter
@@ -88,7 +89,8 @@ class MLP:
 
     @property
     def biases(self) -> list[Array]:
-        """b (N,) of every layer: the network's own arrays. Assign a list of the same shapes to replace them."""
+        """b (N,) of every layer: the network's own arrays. Assigning a list of the same shapes replaces them, and the
+        optimizer begins anew."""
         return list(self._state.biases)
 
     @biases.setter
