@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .cpus import thread_count
 from .data import Dataset, load_mnist, read_dataset
 from .history import History
 from .initializers import Initializer
@@ -18,7 +19,6 @@ from .mlp import MLP, backend_of
 from .recipes import RECIPES, Array, Prepared, hold_out
 from .report import class_report, confusion_matrix, format_matrix, format_report
 from .settings import Settings
-from .workers import thread_count
 
 MODEL, HISTORY = "model.safetensors", "history.json"
 WIDEST_MATRIX = 40  # classes; a wider matrix would wrap in any terminal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,48 +12,45 @@ from numpy.typing import NDArray
 
 from . import workers
 from .architecture import OUTPUTS, Architecture
-from .compression import compress, nothing_compressed
+from .csr import CSR
 from .errors import Diverged
+from .features import batch_room, compress, compress_blocks, lists_of, no_lists, rows_of
 from .kernels import cache, inference, training
-from .kernels.network import FLOAT32, FLOAT64, N_, UINT8, Rows
+from .kernels.matmul import STRIP
+from .kernels.network import K_, N_
 from .kernels.optimizers import Rule
 from .kernels.simd import TILE_ROWS
-from .kernels.steps import BLOCK, STRIP, Buffers, Data, Memory, Shards
-from .kernels.sync import DIVERGED, SLOTS, STEPS, STOP
+from .kernels.sparse import WIDEST, Lists
+from .kernels.steps import BLOCK, Batch, Data, Memory, Scratch, Shards
+from .kernels.sync import DIVERGED, SLOTS, STEPS
 from .optimizers import OPTIMIZERS
+from .pace import Pace
 from .packing import Layout, aligned
 from .trainer import Plan, Poll, State
 
 Array = NDArray[Any]
-KINDS = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
-
 # Full-batch gradients are summed in this many parts at most, whatever the number of threads.
 SHARDS = 16
 
-# Compressing MNIST takes as long as a step saves, or two: 40 ms on two threads, a step 20 ms.
-WORTH_COMPRESSING = 4
+# From this many epochs on leaving out the zeros pays, in mini-batches and in the full batch: finding them in MNIST
+# takes 25 ms on two threads; an epoch then takes 50 ms less, a step on all rows 10.
+WORTH_COMPRESSING = 2, 4
 
 
-def rows_of(X: Array) -> Rows:
-    """How kernels read X, which `inputs.features` has checked; X must live as long."""
-    factor = 1 / 255 if X.dtype == np.uint8 else 1.0
-    return Rows(X.ctypes.data, X.strides[0], KINDS[X.dtype.name], factor)
-
-
-def data_of(X: Array, Y: Array, architecture: Architecture, dtype: np.dtype[Any]) -> Data:
+def data_of(X: Array | CSR, Y: Array, architecture: Architecture, dtype: np.dtype[Any]) -> Data:
     """X and Y, which `inputs` has checked, as kernels take them: labels or targets, the other empty."""
-    softmax = architecture.output == "softmax"
+    softmax, nothing = architecture.output == "softmax", no_lists(dtype)
     labels = Y if softmax else np.zeros(0, np.int64)
     targets = np.zeros(0, dtype) if softmax else Y.reshape(-1)
-    return Data(rows_of(X), nothing_compressed(dtype), labels, targets, OUTPUTS.index(architecture.output))
+    lists = lists_of(X, dtype) if isinstance(X, CSR) else nothing
+    return Data(rows_of(X), lists, nothing, labels, targets, OUTPUTS.index(architecture.output))
 
 
-def buffers_of(layout: Layout, B: int) -> Buffers:
-    """Room for a block of B rows."""
+def batch_of(layout: Layout, B: int) -> Batch:
+    """Room for B rows."""
     dtype, whole, N = layout.dtype, np.dtype(np.int64), int(layout.layers[-2, N_])
-    return Buffers(
+    return Batch(
         values=aligned(B * layout.block, dtype),
-        gradients=aligned(B * layout.block, dtype),
         numbers=aligned(B, whole),
         labels=aligned(B, whole),
         targets=aligned(B * N, dtype),
@@ -60,24 +58,46 @@ def buffers_of(layout: Layout, B: int) -> Buffers:
     )
 
 
+def scratch_of(layout: Layout, B: int, columns: Lists) -> Scratch:
+    """A thread's own, for batches of B rows; columns: room for theirs."""
+    return Scratch(
+        tile=aligned(max(STRIP * WIDEST, 2 * int(layout.layers[0, K_])) * layout.lanes, layout.dtype),
+        strip=aligned(B * STRIP, layout.dtype),
+        packed=aligned(B * layout.widest, layout.dtype),
+        columns=columns,
+        cuts=np.zeros(2 * B, np.int64),
+    )
+
+
 class Trainer:
     """Whole epochs inside one kernel in every thread; the State is packed at the start and unpacked by `finish`."""
 
-    def __init__(self, architecture: Architecture, state: State, X: Array, Y: Array, plan: Plan) -> None:
+    def __init__(self, architecture: Architecture, state: State, X: Array | CSR, Y: Array, plan: Plan) -> None:
         self.state, self.optimizer, self.X, self.m = state, plan.optimizer, X, len(X)
         self.full_batch = plan.batch_size is None
         self.batch_size = min(plan.batch_size or self.m, self.m)
+        self.batches = -(-self.m // self.batch_size)
         dtype = state.weights[0].dtype
-        self.layout = Layout(architecture, dtype)
+        self.data = data_of(X, Y, architecture, dtype)
+        self._compress(plan, dtype)
+        self.layout = Layout(architecture, dtype, compressed=len(self.data.lists.starts) > 0)
         self.network = self.layout.network(state.weights, state.biases)
         self.slots = [aligned(self.layout.params, dtype) for _ in state.slots]
         for flat, slot in zip(self.slots, state.slots, strict=True):
             self.layout.pack(flat, slot[: len(state.weights)], slot[len(state.weights) :])
-        self.data = data_of(X, Y, architecture, dtype)
-        if self.full_batch and plan.epochs >= WORTH_COMPRESSING:
-            self.data = self.data._replace(compressed=compress(X, self.data.rows, dtype, BLOCK, plan.threads))
         self._allocate(plan.threads, dtype)
-        self._call(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64), -1, 0, 1)  # compiles, in the main thread
+        self.pace = Pace(self.threads)
+        nothing = np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._call(*nothing, 0, 0, 0, 1)  # compiles, in the main thread
+
+    def _compress(self, plan: Plan, dtype: np.dtype[Any]) -> None:
+        """Leave out the zeros where that is asked for, or where it pays."""
+        auto, K = plan.sparse == "auto", self.X.shape[1]
+        worth = plan.epochs >= WORTH_COMPRESSING[self.full_batch] if auto else bool(plan.sparse)
+        if worth and not isinstance(self.X, CSR):
+            self.data = self.data._replace(lists=compress(self.X, dtype, plan.threads, always=not auto))
+        if self.full_batch and len(self.data.lists.starts) > 0:
+            self.data = self.data._replace(blocks=compress_blocks(self.data.lists, self.m, K, BLOCK, plan.threads))
 
     def _allocate(self, threads: int, dtype: np.dtype[Any]) -> None:
         """Buffers for as many threads as there are shards or tiles of rows to share, at most."""
@@ -85,11 +105,14 @@ class Trainer:
         self.threads = min(threads, parts or -(-self.batch_size // TILE_ROWS))
         size = self.layout.params
         self.shards = Shards(aligned(parts * size, dtype), np.zeros(parts), np.zeros(parts, np.int64), parts, size)
-        blocks, rows = (self.threads, BLOCK) if self.full_batch else (1, self.batch_size)
-        self.buffers = [buffers_of(self.layout, rows) for _ in range(blocks)]
-        self.scratch = [aligned(STRIP * 2 * self.layout.lanes, dtype) for _ in range(self.threads)]
+        blocks, rows = (self.threads, min(BLOCK, self.m)) if self.full_batch else (1, self.batch_size)
+        self.blocks = [batch_of(self.layout, rows) for _ in range(blocks)]
+        columns = [no_lists(dtype)] * self.threads
+        if not self.full_batch and len(self.data.lists.starts) > 0:
+            columns = [batch_room(self.data.lists, rows, self.X.shape[1]) for _ in range(self.threads)]
+        self.scratch = [scratch_of(self.layout, rows, columns[t]) for t in range(self.threads)]
         self.right = np.zeros(8 * self.threads, np.int64)
-        self._none = np.zeros(0, dtype)
+        self.none = np.zeros(0, dtype)
         self.control = np.zeros(SLOTS, np.int64)
 
     def run(self, epochs: int, order: Array | None, poll: Poll) -> tuple[Array, Array]:
@@ -97,28 +120,38 @@ class Trainer:
         before = [flat.copy() for flat in self._changing()]
         losses, right = np.zeros(epochs), np.zeros(epochs, np.int64)
         order = np.zeros(0, np.int64) if order is None else order
-        batches = -(-self.m // self.batch_size)
+        taken = 0
         try:
-            self._run(losses, right, order, -1, poll)
+            while taken < epochs * self.batches and not self.control[DIVERGED]:
+                threads, steps = self.pace.next()
+                begin, last = time.perf_counter(), min(taken + steps, epochs * self.batches)
+                try:
+                    self._run(losses, right, order, taken, last, threads, poll)
+                finally:
+                    steps = int(self.control[STEPS])
+                    taken += steps
+                self.pace.measured(threads, max(steps, 1), time.perf_counter() - begin)
+                poll(taken)
         finally:
-            taken, diverged = int(self.control[STEPS]), bool(self.control[DIVERGED])
+            diverged = bool(self.control[DIVERGED])
             good = self._keep_finite(before, order, epochs, taken)
             self.state.steps += good
-            self.state.epochs += good // batches
+            self.state.epochs += good // self.batches
         if diverged or good < taken:
-            raise Diverged(self.state.epochs + 1, good % batches + 1, self.optimizer.learning_rate)
+            raise Diverged(self.state.epochs + 1, good % self.batches + 1, self.optimizer.learning_rate)
         return losses / self.m, right
 
     def _changing(self) -> list[Array]:
         return [self.network.params, self.network.transposed, *self.slots]
 
-    def _run(self, losses: Array, right: Array, order: Array, limit: int, poll: Poll) -> None:
+    def _run(self, losses: Array, right: Array, order: Array, first: int, last: int, threads: int, poll: Poll) -> None:
+        """Steps first..last; poll is told how many of all have been taken."""
         self.control[:] = 0
         workers.run(
-            lambda t: self._call(losses, right, order, limit, t, self.threads),
-            self.threads,
-            poll=lambda: poll(int(self.control[STEPS])),
-            interrupt=lambda: self.control.__setitem__(STOP, 1),
+            lambda t: self._call(losses, right, order, first, last, t, threads),
+            threads,
+            self.control,
+            lambda: poll(first + int(self.control[STEPS])),
         )
 
     def _keep_finite(self, before: list[Array], order: Array, epochs: int, taken: int) -> int:
@@ -140,17 +173,28 @@ class Trainer:
         """This run once more, but only so many steps of it, which give the same bits."""
         for flat, saved in zip(self._changing(), before, strict=True):
             flat[:] = saved
-        self._run(np.zeros(epochs), np.zeros(epochs, np.int64), order, steps, lambda steps: None)
+        self._run(np.zeros(epochs), np.zeros(epochs, np.int64), order, 0, steps, self.threads, lambda steps: None)
 
-    def _call(self, losses: Array, right: Array, order: Array, limit: int, t: int, threads: int) -> None:
+    def _call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
         o = self.optimizer
         rule = Rule(OPTIMIZERS.index(o.name), o.learning_rate, o.momentum, o.rho, o.beta_1, o.beta_2, o.epsilon)
-        first, second = (*self.slots, self._none, self._none)[:2]
-        memory = Memory(first, second, self.state.steps)
-        common = rule, o.weight_decay, memory, self.buffers[t if self.full_batch else 0], self.scratch[t]
+        slots = (*self.slots, self.none, self.none)
+        memory = Memory(slots[0], slots[1], self.state.steps)
+        common = rule, o.weight_decay, memory, self.blocks[t if self.full_batch else 0], self.scratch[t]
         if self.full_batch:
             training.train_full_batch(
-                t, threads, self.control, self.network, self.data, self.m, limit, *common, self.shards, losses, right
+                t,
+                threads,
+                self.control,
+                self.network,
+                self.data,
+                self.m,
+                first,
+                last,
+                *common,
+                self.shards,
+                losses,
+                right,
             )
         else:
             training.train_minibatches(
@@ -162,7 +206,8 @@ class Trainer:
                 self.m,
                 order,
                 self.batch_size,
-                limit,
+                first,
+                last,
                 *common,
                 self.right,
                 losses,
@@ -195,28 +240,30 @@ def messages(tell: Callable[[str], None]) -> Iterator[None]:
         cache.listeners.remove(compiling)
 
 
-def predict(architecture: Architecture, state: State, X: Array, output: str, threads: int) -> Array:
+def predict(architecture: Architecture, state: State, X: Array | CSR, output: str, threads: int) -> Array:
     """See trainer.Backend. Memory for one block of rows a thread, besides the result."""
-    dtype, N = state.weights[0].dtype, architecture.sizes[-1]
-    layout = Layout(architecture, dtype)
-    network, rows, loss = layout.network(state.weights, state.biases), rows_of(X), OUTPUTS.index(output)
-    threads = min(threads, -(-len(X) // BLOCK))
-    buffers = [buffers_of(layout, min(BLOCK, len(X))) for _ in range(threads)]
-    out = np.empty(len(X) * N, dtype)
-    inference.predict(0, 1, network, rows, 0, loss, buffers[0], out)  # compiles, in the main thread
-    workers.run(lambda t: inference.predict(t, threads, network, rows, len(X), loss, buffers[t], out), threads)
-    return out.reshape(len(X), N)
+    dtype, N, m = state.weights[0].dtype, architecture.sizes[-1], len(X)
+    layout, nothing = Layout(architecture, dtype), no_lists(dtype)
+    network = layout.network(state.weights, state.biases)
+    lists = lists_of(X, dtype) if isinstance(X, CSR) else nothing
+    data = Data(rows_of(X), lists, nothing, np.zeros(0, np.int64), nothing.values, OUTPUTS.index(output))
+    threads = min(threads, -(-m // BLOCK))
+    blocks = [batch_of(layout, min(BLOCK, m)) for _ in range(threads)]
+    out = np.empty(m * N, dtype)
+    inference.predict(0, 1, network, data, 0, blocks[0], out)  # compiles, in the main thread
+    workers.run(lambda t: inference.predict(t, threads, network, data, m, blocks[t], out), threads)
+    return out.reshape(m, N)
 
 
-def evaluate(architecture: Architecture, state: State, X: Array, Y: Array, threads: int) -> tuple[float, int]:
+def evaluate(architecture: Architecture, state: State, X: Array | CSR, Y: Array, threads: int) -> tuple[float, int]:
     """See trainer.Backend."""
-    dtype = state.weights[0].dtype
+    dtype, m = state.weights[0].dtype, len(X)
     layout = Layout(architecture, dtype)
     network, data = layout.network(state.weights, state.biases), data_of(X, Y, architecture, dtype)
-    blocks = -(-len(X) // BLOCK)
-    threads = min(threads, blocks)
-    buffers = [buffers_of(layout, min(BLOCK, len(X))) for _ in range(threads)]
-    losses, right = np.zeros(blocks), np.zeros(blocks, np.int64)
-    inference.evaluate(0, 1, network, data, 0, buffers[0], losses, right)  # compiles, in the main thread
-    workers.run(lambda t: inference.evaluate(t, threads, network, data, len(X), buffers[t], losses, right), threads)
-    return float(losses.sum() / len(X)), int(right.sum())
+    parts = -(-m // BLOCK)
+    threads = min(threads, parts)
+    blocks = [batch_of(layout, min(BLOCK, m)) for _ in range(threads)]
+    losses, right = np.zeros(parts), np.zeros(parts, np.int64)
+    inference.evaluate(0, 1, network, data, 0, blocks[0], losses, right)  # compiles, in the main thread
+    workers.run(lambda t: inference.evaluate(t, threads, network, data, m, blocks[t], losses, right), threads)
+    return float(losses.sum() / m), int(right.sum())

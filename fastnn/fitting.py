@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .architecture import Architecture
+from .csr import CSR
 from .history import History
 from .progress import Progress
 from .trainer import Backend, Plan, Poll, State
@@ -25,8 +26,8 @@ def fit_epochs(
     backend: Backend,
     architecture: Architecture,
     state: State,
-    data: tuple[Array, Array],
-    validation: tuple[Array, Array] | None,
+    data: tuple[Array | CSR, Array],
+    validation: tuple[Array | CSR, Array] | None,
     plan: Plan,
     progress: Progress,
 ) -> History:

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from . import csr
 from .architecture import Architecture
+from .csr import CSR
 
 Array = NDArray[Any]
 
@@ -18,28 +20,51 @@ Array = NDArray[Any]
 CHUNK_NUMBERS = 1 << 22
 
 
-def features(name: str, X: ArrayLike, K: int, dtype: DTypeLike) -> Array:
+def features(name: str, X: Any, K: int, dtype: DTypeLike) -> Array | CSR:
     """X as (m, K) of uint8, float32 or float64, native, each row contiguous; the caller's own memory where it is so.
+    What scipy.sparse holds becomes CSR.
 
     Other real dtypes are converted to `dtype`. Raises TypeError for what is no number, ValueError for a wrong shape, no
     rows, or a value that is not finite in `dtype`.
     """
+    if isinstance(X, CSR):
+        return X
+    if csr.is_sparse(X):
+        return _sparse_features(name, X, K, dtype)
     array = X if isinstance(X, np.ndarray) else _as_array(name, X)
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers.")
     if array.ndim != 2:
         hint = f" {name}.reshape(1, -1) makes one row of it." if array.ndim == 1 else ""
         raise ValueError(f"{name} has shape {array.shape}; expected two dimensions, (rows, {K}).{hint}")
-    if array.shape[1] != K:
-        raise ValueError(f"{name} has {array.shape[1]} features; expected {K}, the network's first size.")
-    if len(array) == 0:
-        raise ValueError(f"{name} has no rows; expected at least one.")
+    _check_shape(name, array.shape, K)
     if array.dtype.kind == "f":
         _check_finite(name, array, np.dtype(dtype))
     if array.dtype not in (np.uint8, np.float32, np.float64) or not array.dtype.isnative:
         array = array.astype(np.float64 if array.dtype == np.dtype(">f8") else dtype)
     rows_contiguous = array.strides[1] == array.itemsize or K == 1
     return array if rows_contiguous and array.strides[0] >= 0 else np.ascontiguousarray(array)
+
+
+def _sparse_features(name: str, X: Any, K: int, dtype: DTypeLike) -> CSR:
+    if len(X.shape) != 2:
+        raise ValueError(f"{name} has shape {X.shape}; expected two dimensions, (rows, {K}).")
+    _check_shape(name, X.shape, K)
+    rows = csr.read(name, X, dtype)
+    if rows.dtype.kind == "f" and not np.isfinite(rows.values).all():
+        entry = int(np.flatnonzero(~np.isfinite(rows.values))[0])
+        row = int(np.searchsorted(rows.starts, entry, side="right")) - 1
+        raise ValueError(
+            f"{name} holds {rows.values[entry]} in row {row}, column {rows.columns[entry]}; expected finite numbers."
+        )
+    return rows
+
+
+def _check_shape(name: str, shape: tuple[int, ...], K: int) -> None:
+    if shape[1] != K:
+        raise ValueError(f"{name} has {shape[1]} features; expected {K}, the network's first size.")
+    if shape[0] == 0:
+        raise ValueError(f"{name} has no rows; expected at least one.")
 
 
 def _as_array(name: str, X: ArrayLike) -> Array:

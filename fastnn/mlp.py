@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import inputs, storage
+from . import csr, inputs, storage
 from .architecture import Architecture
 from .checks import integer, one_of
+from .cpus import thread_count
+from .csr import CSR
 from .fitting import fit_epochs
 from .history import History
 from .initializers import Initializer
 from .optimizers import Optimizer
 from .progress import make_progress
 from .trainer import Backend, Plan, State
-from .workers import thread_count
 
 Array = NDArray[Any]
 DTYPES = ("float32", "float64")
@@ -113,7 +114,7 @@ class MLP:
 
     def fit(
         self,
-        X: ArrayLike,
+        X: Any,
         y: ArrayLike,
         *,
         epochs: int = 5,
@@ -122,19 +123,22 @@ class MLP:
         learning_rate: float = 1e-3,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
-        validation: tuple[ArrayLike, ArrayLike] | None = None,
+        validation: tuple[Any, ArrayLike] | None = None,
         seed: int = 0,
         threads: int | None = None,
+        sparse: bool | str = "auto",
         verbose: bool = True,
     ) -> History:
         """Train on X (m, K) and y, going on from where an earlier call stopped; returns what was measured.
 
-        y: labels (m,) in 0..N-1 for output "softmax", 0 or 1 for "sigmoid" ((m,) or (m, N)), numbers for "identity".
+        X: any numbers, dense or of scipy.sparse. y: labels (m,) in 0..N-1 for output "softmax", 0 or 1 for "sigmoid"
+            ((m,) or (m, N)), numbers for "identity".
         epochs: passes over all rows, reshuffled for each from `seed`. batch_size: rows of a step, or None for all of
             them; the last batch may be smaller. The gradient is the mean over a batch.
         optimizer: "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"; momentum is of "momentum" and "nesterov".
         weight_decay: times the weights, added to their gradient; "adamw" takes it off the weights directly.
-        validation: (X, y) to measure after every epoch. threads: all usable CPUs where None. verbose: show progress.
+        validation: (X, y) to measure after every epoch. threads: all usable CPUs where None. sparse: leave out the
+            zeros of X; "auto" where that is faster. verbose: show progress. Neither changes the weights by a bit.
 
         Raises TypeError or ValueError before anything is trained; Diverged, and KeyboardInterrupt after Ctrl-C, with
         the weights as after the last good step.
@@ -145,6 +149,7 @@ class MLP:
             Optimizer(optimizer, learning_rate, momentum=momentum, weight_decay=weight_decay),
             integer("seed", seed, least=0),
             thread_count(threads),
+            _sparse(sparse, X),
         )
         data = self._checked("X", X, "y", y)
         held_out = None if validation is None else self._checked_validation(validation)
@@ -154,30 +159,30 @@ class MLP:
         finally:
             progress.close()
 
-    def check(self, X: ArrayLike, y: ArrayLike) -> None:
+    def check(self, X: Any, y: ArrayLike) -> None:
         """Raise what `fit` and `score` would for this X and y: TypeError or ValueError, if they are of no use here."""
         self._checked("X", X, "y", y)
 
-    def _checked(self, X_name: str, X: ArrayLike, y_name: str, y: ArrayLike) -> tuple[Array, Array]:
+    def _checked(self, X_name: str, X: Any, y_name: str, y: ArrayLike) -> tuple[Array | CSR, Array]:
         features = inputs.features(X_name, X, self.architecture.sizes[0], self.dtype)
         return features, inputs.labels_or_targets(y_name, y, self.architecture, len(features), self.dtype)
 
-    def _checked_validation(self, validation: tuple[ArrayLike, ArrayLike]) -> tuple[Array, Array]:
+    def _checked_validation(self, validation: tuple[Any, ArrayLike]) -> tuple[Array | CSR, Array]:
         if not isinstance(validation, tuple | list) or len(validation) != 2:
             raise TypeError(f"validation is a {type(validation).__name__}; expected a pair (X, y).")
         return self._checked("validation X", validation[0], "validation y", validation[1])
 
     # --- use
 
-    def predict_proba(self, X: ArrayLike, *, threads: int | None = None) -> Array:
+    def predict_proba(self, X: Any, *, threads: int | None = None) -> Array:
         """The outputs for X (m, K) as (m, N): probabilities, or the values themselves for output "identity"."""
         features = inputs.features("X", X, self.architecture.sizes[0], self.dtype)
         return self._outputs(features, self.architecture.output, threads)
 
-    def _outputs(self, X: Array, output: str, threads: int | None) -> Array:
+    def _outputs(self, X: Array | CSR, output: str, threads: int | None) -> Array:
         return backend_of(self.backend).predict(self.architecture, self._state, X, output, thread_count(threads))
 
-    def predict(self, X: ArrayLike, *, threads: int | None = None) -> Array:
+    def predict(self, X: Any, *, threads: int | None = None) -> Array:
         """For X (m, K): the likeliest class (m,) for output "softmax"; 0 or 1 for "sigmoid" and values for "identity",
         (m,) for one output and (m, N) for several."""
         features = inputs.features("X", X, self.architecture.sizes[0], self.dtype)
@@ -189,7 +194,7 @@ class MLP:
             outputs = (outputs > 0).astype(np.int64)
         return outputs[:, 0] if self.architecture.sizes[-1] == 1 else outputs
 
-    def score(self, X: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> float:
+    def score(self, X: Any, y: ArrayLike, *, threads: int | None = None) -> float:
         """The share of rows predicted without a mistake; for output "identity" R2, averaged over the outputs."""
         features, wanted = self._checked("X", X, "y", y)
         if self.architecture.classifies:
@@ -201,12 +206,12 @@ class MLP:
             r2 = 1 - (residual**2).sum(axis=0) / squares
         return float(np.where(squares > 0, r2, 0.0).mean())
 
-    def loss(self, X: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> float:
+    def loss(self, X: Any, y: ArrayLike, *, threads: int | None = None) -> float:
         """The mean loss: cross-entropy in nats, or half the squared error, summed over the outputs; no weight decay."""
         features, wanted = self._checked("X", X, "y", y)
         return self._evaluate(features, wanted, threads)[0]
 
-    def _evaluate(self, X: Array, y: Array, threads: int | None) -> tuple[float, int]:
+    def _evaluate(self, X: Array | CSR, y: Array, threads: int | None) -> tuple[float, int]:
         return backend_of(self.backend).evaluate(self.architecture, self._state, X, y, thread_count(threads))
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -227,6 +232,14 @@ def load(path: str | PathLike[str], *, backend: str = "numba") -> MLP:
     )
     net._state = state
     return net
+
+
+def _sparse(sparse: bool | str, X: Any) -> bool | str:
+    if not (isinstance(sparse, bool) or sparse == "auto"):
+        raise ValueError(f"sparse is {sparse!r}; expected True, False or 'auto'.")
+    if sparse is False and csr.is_sparse(X):
+        raise ValueError(f"sparse is False and X a {type(X).__name__}; expected True, 'auto', or X.toarray().")
+    return sparse
 
 
 def _dtype_name(dtype: object) -> str:

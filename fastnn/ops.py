@@ -7,6 +7,7 @@ shape and dtype and is C-contiguous and writeable. Raises TypeError or ValueErro
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -15,16 +16,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import workers
+from .cpus import thread_count
 from .kernels import activations, losses, matmul
-from .kernels.simd import TILE_ROWS
+from .kernels.matmul import DEPTH, ROWS, STRIP
+from .kernels.simd import REGISTER_BYTES
+from .kernels.sync import SLOTS
 from .packing import ALIGNMENT, aligned
 
 Array = NDArray[Any]
 
+PADDING = 2 * REGISTER_BYTES // 4  # columns of the widest panel
+
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
-# Below this many multiply-adds (0.1 ms) starting a second thread costs more than it saves.
-WORTH_A_THREAD = 1 << 23
+# Below this many multiply-adds (50 us) starting a second thread (15 us) costs more than it saves.
+WORTH_A_THREAD = 1 << 22
+# From this many rows of X on W is brought together in panels before its use.
+WORTH_PACKING = 64
+# Scratch memory up to this size is kept from call to call.
+KEPT_BYTES = 1 << 25
 # The same for functions of single numbers.
 NUMBERS_WORTH_A_THREAD = 1 << 20
 
@@ -40,7 +50,15 @@ def matmul_bias(
     m, K, N = _matmul_sizes(X, W)
     _expect("b", bias, (N,))
     Z = _result(out, X, W, bias, shape=(m, N))
-    _multiply(matmul.matmul_bias, (X, W, bias, Z), (K, N), m, m * K * N, threads)
+    number = _threads(threads, m * K * N / WORTH_A_THREAD, -(-m // STRIP))
+    packed, *strips = _scratch(X.dtype, _packed_size(K, N) if m >= WORTH_PACKING else 0, *[ROWS * DEPTH] * number)
+    control = np.zeros(SLOTS, np.int64)
+    flat_x, flat_w, flat_z = (array.reshape(-1) for array in (X, W, Z))
+
+    def part(t: int) -> None:
+        matmul.matmul_bias(t, number, control, flat_x, flat_w, bias, flat_z, m, K, N, packed, strips[t])
+
+    workers.run(part, number, control)
     return _deliver(Z, out)
 
 
@@ -52,12 +70,18 @@ def matmul_bias_backward(
     m, K, N = _matmul_sizes(X, W)
     _expect("dz", dZ, (m, N))
     dX, dW, db = np.empty((m, K), X.dtype), np.empty((K, N), X.dtype), np.empty(N, X.dtype)
-    zero, transposed = np.zeros(max(K, N), X.dtype), np.empty((N, K), X.dtype)
-    matmul.transpose_matrix(W.reshape(-1), transposed.reshape(-1), K, N)
-    work = m * K * N
-    _multiply(matmul.matmul_bias_backward_input, (dZ, transposed, zero, dX), (K, N), m, work, threads)
-    _multiply(matmul.matmul_bias_backward_weights, (dZ, X, zero, dW), (m, K, N), K, work, threads)
-    matmul.matmul_bias_backward_bias(dZ.reshape(-1), zero, db, m, N)
+    number = _threads(threads, 2 * m * K * N / WORTH_A_THREAD, -(-max(m, K) // STRIP))
+    sizes = max(K, N), _packed_size(N, K), _packed_size(m, N), *[ROWS * DEPTH] * number
+    zero, packed_w, packed_dz, *strips = _scratch(X.dtype, *sizes)
+    zero[:] = 0
+    control = np.zeros(SLOTS, np.int64)
+    kernel: Any = matmul.matmul_bias_backward
+    flat = [array.reshape(-1) for array in (dZ, X, W, zero, dX, dW, db)]
+
+    def part(t: int) -> None:
+        kernel(t, number, control, *flat, m, K, N, packed_w, packed_dz, strips[t])
+
+    workers.run(part, number, control)
     return dX, dW, db
 
 
@@ -224,12 +248,16 @@ def _deliver(result: Array, out: Array | None) -> Array:
 # --- running
 
 
+def _threads(threads: int | None, work: float, parts: int) -> int:
+    """How many threads to use: one if the work is below 1, and no more than there are parts."""
+    usable = thread_count(threads)
+    return max(1, min(usable if work >= 1 else 1, parts))
+
+
 def _split(part: Callable[[int, int, int], None], count: int, grain: int, work: float, threads: int | None) -> None:
     """part(begin, end, t) for every thread t's share of `count`, in whole grains; in one thread if work is below 1."""
-    usable = workers.thread_count(threads)
-    wanted = usable if work >= 1 else 1
     grains = -(-count // grain)
-    number = max(1, min(wanted, grains))
+    number = _threads(threads, work, grains)
     cuts = [min(count, grains * t // number * grain) for t in range(number + 1)]
     workers.run(lambda t: part(cuts[t], cuts[t + 1], t), number)
 
@@ -237,25 +265,20 @@ def _split(part: Callable[[int, int, int], None], count: int, grain: int, work: 
 _kept = threading.local()
 
 
-def _scratch(dtype: np.dtype[Any], threads: int) -> list[Array]:
-    """Blocks for `multiply`, kept for this Python thread's next call: new memory costs as much as a small product."""
-    blocks: list[Array] = _kept.__dict__.setdefault(dtype.name, [])
-    blocks += [aligned(matmul.block_size(dtype.itemsize), dtype) for _ in range(threads - len(blocks))]
-    return blocks
+def _scratch(dtype: np.dtype[Any], *sizes: int) -> list[Array]:
+    """Arrays of these sizes, kept for this Python thread's next call: new memory costs as much as a small product."""
+    starts = [0, *itertools.accumulate(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes)]
+    memory = _kept.__dict__.get(dtype.name)
+    if memory is None or memory.size < starts[-1]:
+        memory = aligned(starts[-1], dtype)
+        if memory.nbytes <= KEPT_BYTES:
+            _kept.__dict__[dtype.name] = memory
+    return [memory[start : start + size] for start, size in zip(starts, sizes, strict=False)]
 
 
-def _multiply(
-    kernel: Any, arrays: tuple[Array, ...], sizes: tuple[int, ...], count: int, work: int, threads: int | None
-) -> None:
-    """kernel(*arrays, *sizes, begin, end, block) over `count` rows of the result."""
-    dtype, most = arrays[0].dtype, min(workers.thread_count(threads), max(count, 1))
-    flat = [array.reshape(-1) for array in arrays]
-    blocks = _scratch(dtype, most)
-
-    def part(begin: int, end: int, t: int) -> None:
-        kernel(*flat, *sizes, begin, end, blocks[t])
-
-    _split(part, count, TILE_ROWS, work / WORTH_A_THREAD, threads)
+def _packed_size(K: int, N: int) -> int:
+    """Numbers of a (K, N) matrix in panels of two registers at most, whatever the dtype."""
+    return K * (-(-N // PADDING) * PADDING)
 
 
 def _in_parts(kernel: Any, arrays: tuple[Array, ...], m: int, N: int, threads: int | None) -> None:

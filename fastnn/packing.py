@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .architecture import ACTIVATIONS, Architecture
 from .kernels import network as kernel
 from .kernels.simd import REGISTER_BYTES
+from .kernels.sparse import WIDEST
 
 Array = NDArray[Any]
 ALIGNMENT = 64  # bytes of a cache line, and of the widest register
@@ -28,47 +29,63 @@ class Layout:
     """Where every layer's arrays lie in the flat ones, for one architecture and dtype.
 
     layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row
-    of a block takes in `values`, all layers together.
+    of a block takes in `values`, all layers together. widest: the most columns of a W, padded. The first
+    layer's panels are wider where its input is compressed.
     """
 
-    def __init__(self, architecture: Architecture, dtype: np.dtype[Any]) -> None:
+    def __init__(self, architecture: Architecture, dtype: np.dtype[Any], *, compressed: bool = False) -> None:
         self.dtype = dtype
         self.lanes = REGISTER_BYTES // dtype.itemsize
         self.layers = np.zeros((len(architecture.layers) + 1, kernel.COLUMNS), np.int64)
         self.params = self.transposed = self.block = 0
         activations = (*architecture.activations, "identity")
-        for row, (K, N), activation in zip(self.layers, architecture.layers, activations, strict=False):
+        for layer, ((K, N), activation) in enumerate(zip(architecture.layers, activations, strict=True)):
+            row = self.layers[layer]
             row[kernel.K_], row[kernel.N_], row[kernel.ACTIVATION] = K, N, ACTIVATIONS.index(activation)
-            row[kernel.WEIGHTS], row[kernel.BIAS] = self.params, self.params + K * self._padded(N)
+            row[kernel.PANEL] = (WIDEST if compressed and layer == 0 else 2) * self.lanes
+            padded = self._padded(N, row[kernel.PANEL])
+            row[kernel.WEIGHTS], row[kernel.BIAS] = self.params, self.params + K * padded
             row[kernel.TRANSPOSED], row[kernel.INPUT] = self.transposed, self.block
-            self.params += (K + 1) * self._padded(N)
-            self.transposed += N * self._padded(K)
-            self.block += self._padded(K)
-        self.layers[-1, kernel.INPUT] = self.block
-        self.block += self._padded(architecture.sizes[-1])
+            self.params += (K + 1) * padded
+            self.transposed += N * self._padded(K, 2 * self.lanes)
+            self.block += self._padded(K, self.lanes)
+        self.layers[-1, kernel.INPUT] = self.layers[-1, kernel.GRADIENT] = self.block
+        self.block += self._padded(architecture.sizes[-1], self.lanes)
+        for row, size in zip(self.layers[1:-1], architecture.sizes[1:-1], strict=True):
+            row[kernel.GRADIENT] = self.block
+            self.block += self._padded(size, self.lanes)
+        self.widest = max(self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) for row in self.layers[:-1])
 
-    def _padded(self, columns: int) -> int:
-        return -(-columns // self.lanes) * self.lanes
+    def _width(self, left: int, widest: int) -> int:
+        """See kernels.matmul.panel_width."""
+        width = self.lanes
+        while width < widest and width < left:
+            width *= 2
+        return width
 
-    def _panels(self, flat: Array, offset: int, K: int, N: int) -> Iterator[tuple[Array, slice]]:
+    def _padded(self, columns: int, widest: int) -> int:
+        last = columns // widest * widest
+        return last if last == columns else last + self._width(columns - last, widest)
+
+    def _panels(self, flat: Array, offset: int, K: int, N: int, widest: int) -> Iterator[tuple[Array, slice]]:
         """Every panel of a packed (K, N) matrix as a (K, width) view, and its columns."""
         n = 0
         while n < N:
-            width = self.lanes if N - n < 2 * self.lanes else 2 * self.lanes
+            width = self._width(N - n, widest)
             yield flat[offset + n * K : offset + (n + width) * K].reshape(K, width), slice(n, min(n + width, N))
             n += width
 
     def pack(self, flat: Array, weights: list[Array], biases: list[Array]) -> None:
         """Every W and b into the flat array of parameters (or of what an optimizer remembers)."""
         for row, W, b in zip(self.layers, weights, biases, strict=False):
-            for panel, columns in self._panels(flat, row[kernel.WEIGHTS], *W.shape):
+            for panel, columns in self._panels(flat, row[kernel.WEIGHTS], W.shape[0], W.shape[1], row[kernel.PANEL]):
                 panel[:, : columns.stop - columns.start] = W[:, columns]
             flat[row[kernel.BIAS] : row[kernel.BIAS] + len(b)] = b
 
     def unpack(self, flat: Array, weights: list[Array], biases: list[Array]) -> None:
         """The flat array of parameters into every W and b."""
         for row, W, b in zip(self.layers, weights, biases, strict=False):
-            for panel, columns in self._panels(flat, row[kernel.WEIGHTS], *W.shape):
+            for panel, columns in self._panels(flat, row[kernel.WEIGHTS], W.shape[0], W.shape[1], row[kernel.PANEL]):
                 W[:, columns] = panel[:, : columns.stop - columns.start]
             b[...] = flat[row[kernel.BIAS] : row[kernel.BIAS] + len(b)]
 
@@ -76,7 +93,7 @@ class Layout:
         """Whether every W and b in the flat array is; what fills up the panels does not matter."""
         for row in self.layers[:-1]:
             K, N = int(row[kernel.K_]), int(row[kernel.N_])
-            panels = self._panels(flat, row[kernel.WEIGHTS], K, N)
+            panels = self._panels(flat, row[kernel.WEIGHTS], K, N, row[kernel.PANEL])
             if not all(np.isfinite(panel[:, : columns.stop - columns.start]).all() for panel, columns in panels):
                 return False
             if not np.isfinite(flat[row[kernel.BIAS] : row[kernel.BIAS] + N]).all():
@@ -86,7 +103,7 @@ class Layout:
     def pack_transposed(self, flat: Array, weights: list[Array]) -> None:
         """Every W.T but the first layer's, which nothing needs."""
         for row, W in zip(self.layers[1:], weights[1:], strict=False):
-            for panel, columns in self._panels(flat, row[kernel.TRANSPOSED], *W.T.shape):
+            for panel, columns in self._panels(flat, row[kernel.TRANSPOSED], W.shape[1], W.shape[0], 2 * self.lanes):
                 panel[:, : columns.stop - columns.start] = W.T[:, columns]
 
     def network(self, weights: list[Array], biases: list[Array]) -> kernel.Network:

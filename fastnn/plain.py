@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from . import reference
 from .architecture import Architecture
+from .csr import CSR
 from .errors import Diverged
 from .trainer import Plan, Poll, State
 
@@ -28,9 +29,10 @@ def _real(X: Array, dtype: np.dtype[Any]) -> Array:
 class Trainer:
     """`reference.train_step`, batch after batch."""
 
-    def __init__(self, architecture: Architecture, state: State, X: Array, Y: Array, plan: Plan) -> None:
+    def __init__(self, architecture: Architecture, state: State, X: Array | CSR, Y: Array, plan: Plan) -> None:
         self.architecture, self.state, self.optimizer = architecture, state, plan.optimizer
-        self.X, self.Y = _real(X, state.weights[0].dtype), Y
+        dtype = state.weights[0].dtype
+        self.X, self.Y = X if isinstance(X, CSR) else _real(X, dtype), Y
         self.batch_size = min(plan.batch_size or len(X), len(X))
         parameters = range(len(state.weights + state.biases))
         self.slots = [[slot[p] for slot in state.slots] for p in parameters]
@@ -38,11 +40,12 @@ class Trainer:
     def run(self, epochs: int, order: Array | None, poll: Poll) -> tuple[Array, Array]:
         """See trainer.Trainer."""
         losses, right, m, steps = np.zeros(epochs), np.zeros(epochs, np.int64), len(self.X), 0
+        state = self.state
         for epoch in range(epochs):
             for start in range(0, m, self.batch_size):
                 rows = slice(start, start + self.batch_size)
                 batch = rows if order is None else order[epoch * m : (epoch + 1) * m][rows]
-                loss, count = self._step(self.X[batch], self.Y[batch])
+                loss, count = self._step(_real(self.X[batch], state.weights[0].dtype), self.Y[batch])
                 if not np.isfinite(loss):
                     raise Diverged(self.state.epochs + 1, start // self.batch_size + 1, self.optimizer.learning_rate)
                 losses[epoch] += loss
@@ -83,13 +86,13 @@ def messages(tell: Callable[[str], None]) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def predict(architecture: Architecture, state: State, X: Array, output: str, threads: int) -> Array:
+def predict(architecture: Architecture, state: State, X: Array | CSR, output: str, threads: int) -> Array:
     """See trainer.Backend."""
     blocks = [reference.OUTPUT[output](_logits(architecture, state, X[i : i + BLOCK])) for i in range(0, len(X), BLOCK)]
     return np.concatenate(blocks)
 
 
-def evaluate(architecture: Architecture, state: State, X: Array, Y: Array, threads: int) -> tuple[float, int]:
+def evaluate(architecture: Architecture, state: State, X: Array | CSR, Y: Array, threads: int) -> tuple[float, int]:
     """See trainer.Backend."""
     loss, right = 0.0, 0
     for i in range(0, len(X), BLOCK):

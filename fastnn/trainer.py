@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .architecture import Architecture
+from .csr import CSR
 from .optimizers import Optimizer
 
 Array = NDArray[Any]
@@ -40,13 +41,15 @@ class State:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is to be trained. batch_size None: all rows in one step, in their own order."""
+    """How a network is to be trained. batch_size None: all rows in one step, in their own order. sparse: whether zeros
+    of the features are left out; "auto" where that is faster."""
 
     epochs: int
     batch_size: int | None
     optimizer: Optimizer
     seed: int
     threads: int
+    sparse: bool | str = "auto"
 
 
 class Trainer(Protocol):
@@ -66,13 +69,15 @@ class Trainer(Protocol):
 class Backend(Protocol):
     """A module with these two functions and a class Trainer."""
 
-    def Trainer(self, architecture: Architecture, state: State, X: Array, Y: Array, plan: Plan) -> Trainer: ...
+    def Trainer(self, architecture: Architecture, state: State, X: Array | CSR, Y: Array, plan: Plan) -> Trainer: ...
 
     def messages(self, tell: Callable[[str], None]) -> AbstractContextManager[None]:
         """Within it, `tell` is told what takes long, such as compiling."""
 
-    def predict(self, architecture: Architecture, state: State, X: Array, output: str, threads: int) -> Array:
+    def predict(self, architecture: Architecture, state: State, X: Array | CSR, output: str, threads: int) -> Array:
         """What this output makes of the logits (m, N): probabilities, or the logits themselves for "identity"."""
 
-    def evaluate(self, architecture: Architecture, state: State, X: Array, Y: Array, threads: int) -> tuple[float, int]:
+    def evaluate(
+        self, architecture: Architecture, state: State, X: Array | CSR, Y: Array, threads: int
+    ) -> tuple[float, int]:
         """The mean loss, and the number of right rows."""

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from .compile import Array, entry, kernel
 from .simd import (
-    REGISTER_BYTES,
     TILE_ROWS,
     lanes,
     load,
@@ -23,27 +22,27 @@ from .simd import (
     load_square,
     load_tile,
     outer_add,
-    prefetch_tile,
+    prefetch,
     store,
     store_first,
     store_square,
     store_tile,
     transposed,
 )
+from .sync import barrier, share
 
 # Rows of B multiplied at a time: 256 x 32 float32 are 32 KB, which stay in L1 while all rows of A pass by.
 DEPTH = 256
 
-# From this many rows of A on, a block of B is copied together before its use: for 32 rows the copy costs 12%.
-COPY_ROWS = 64
+# Rows of A that are brought together, as one narrow tile or two wide ones take them.
+STRIP = 2 * TILE_ROWS
 
-# From this many columns on A is copied together, too, ROWS of its rows at a time: rows that are a power of two apart
-# throw each other out of the cache. 1024 cubed on one thread: 114 GFLOP/s without, 140 with.
+# From this many columns on a product is worth bringing A together in strips, ROWS of its rows at a time: rows that are
+# a power of two apart throw each other out of the cache. 1024 cubed on one thread: 114 GFLOP/s without, XXX with.
 COPY_COLUMNS, ROWS = 512, 512
 
-# The column stride of a matrix that lies in strips, [strip][depth][height]: a tile's rows are next to each other.
-STRIPS = 0
-STRIP_REGISTERS = -(-TILE_ROWS * 8 // REGISTER_BYTES)  # that hold a strip's rows, of float64 too
+# The row stride of a matrix that lies in panels, see `pack`.
+PACKED = 0
 
 
 class Matrix(NamedTuple):
@@ -59,20 +58,21 @@ def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Ma
     @kernel
     def tiles(i: int, rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> int:
         """C = start + A @ B for whole tiles of `height` rows from row i on; returns the first row left over."""
-        near, step = (1, height) if A.column == STRIPS else (A.row, A.column)
         while i + height <= rows:
             # Where C is large, its next tile comes from L3 meanwhile: 144 to 148 GFLOP/s for 1024 cubed.
-            prefetch_tile(C.data, C.offset + (i + height) * C.row, C.row, height, registers)
+            for r in range(i + height, i + 2 * height):
+                for j in range(registers):
+                    prefetch(C.data, C.offset + r * C.row + j * lanes(C.data))
             acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, height, registers)
             a, b = A.offset + i * A.row, B.offset
-            if columns == registers * lanes(C.data):
+            if columns == registers * lanes(C.data) or B.row == registers * lanes(C.data):  # or B is filled up
                 for _ in range(depth):
-                    acc = outer_add(A.data, a, near, load(B.data, b, registers), acc)
-                    a, b = a + step, b + B.row
+                    acc = outer_add(A.data, a, A.row, load(B.data, b, registers), acc)
+                    a, b = a + A.column, b + B.row
             else:
                 for _ in range(depth):
-                    acc = outer_add(A.data, a, near, load_first(B.data, b, columns, 0.0, registers), acc)
-                    a, b = a + step, b + B.row
+                    acc = outer_add(A.data, a, A.row, load_first(B.data, b, columns, 0.0, registers), acc)
+                    a, b = a + A.column, b + B.row
             store_tile(C.data, C.offset + i * C.row, C.row, columns, acc)
             i += height
         return i
@@ -83,11 +83,6 @@ def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Ma
 # 16 accumulators hide the latency of a multiply-add: 8 rows of two registers, 16 rows of one.
 _wide, _wide_half, _wide_row = _make_tiles(TILE_ROWS, 2), _make_tiles(TILE_ROWS // 2, 2), _make_tiles(1, 2)
 _narrow, _narrow_quarter, _narrow_row = _make_tiles(2 * TILE_ROWS, 1), _make_tiles(TILE_ROWS // 2, 1), _make_tiles(1, 1)
-
-
-def block_size(itemsize: int) -> int:
-    """How many numbers of scratch `multiply` needs: a block of B, and one of A."""
-    return DEPTH * (2 * REGISTER_BYTES // itemsize + ROWS)
 
 
 @kernel
@@ -107,12 +102,26 @@ def multiply_panel(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, st
 
 
 @kernel
-def _copy_block(B: Matrix, rows: int, columns: int, block: Array) -> Matrix:
-    """The block of B, row after row, two registers apart."""
-    width = 2 * lanes(block)
-    for k in range(rows):
-        store(block, k * width, load_first(B.data, B.offset + k * B.row, columns, 0.0, 2))
-    return Matrix(block, 0, width, 1)
+def panel_width(packed: Array, left: int, widest: int) -> int:
+    """The width of the panel that begins where `left` columns are left: the fewest registers that hold them."""
+    width: int = lanes(packed)
+    while width < widest and width < left:
+        width *= 2
+    return width
+
+
+@kernel
+def pack(depth: int, begin: int, end: int, columns: int, widest: int, B: Matrix, packed: Array, offset: int) -> None:
+    """Columns begin..end of B, which has `depth` rows and so many columns, into panels [panel][depth][width], the last
+    one filled up with zeros; the panel that begins with column n begins at n * depth."""
+    n, width = begin, lanes(packed)
+    while n < end:
+        wide = panel_width(packed, columns - n, widest)
+        for k in range(depth):
+            to, source = offset + n * depth + k * wide, B.offset + k * B.row + n
+            for j in range(0, wide, width):
+                store(packed, to + j, load_first(B.data, source + j, columns - n - j, 0.0, 1))
+        n += wide
 
 
 @kernel
@@ -127,62 +136,60 @@ def transpose(rows: int, columns: int, A: Matrix, C: Matrix) -> None:
 
 
 @kernel
-def _copy_strips(rows: int, depth: int, A: Matrix, block: Array, offset: int) -> Matrix:
-    """A block of A in strips of as many rows as the wide tiles take, the largest first."""
-    i = 0
-    while i < rows:
-        left = rows - i
-        height = TILE_ROWS if left >= TILE_ROWS else TILE_ROWS // 2 if left >= TILE_ROWS // 2 else 1
-        at, source = offset + i * depth, A.offset + i * A.row
-        if A.column == 1:
-            transpose(height, depth, Matrix(A.data, source, A.row, 1), Matrix(block, at, height, 1))
-        else:
-            for k in range(depth):
-                row = load_first(A.data, source + k * A.column, height, 0.0, STRIP_REGISTERS)
-                store_first(block, at + k * height, height, row)
-        i += height
-    return Matrix(block, offset, depth, STRIPS)
+def copy_strip(rows: int, depth: int, A: Matrix, strip: Array, offset: int) -> None:
+    """Up to STRIP rows of A side by side, as [depth][STRIP]. A's rows or its columns are contiguous."""
+    if A.column == 1:
+        transpose(rows, depth, A, Matrix(strip, offset, STRIP, 1))
+        return
+    for k in range(depth):
+        prefetch(A.data, A.offset + k * A.column + STRIP)  # the next strip's
+        for i in range(0, rows, lanes(strip)):
+            x = load_first(A.data, A.offset + k * A.column + i, rows - i, 0.0, 1)
+            store_first(strip, offset + k * STRIP + i, rows - i, x)
+
+
+@kernel
+def multiply(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
+    """C = start + A @ B for a B of `depth` rows, as it is or PACKED in panels of two registers."""
+    n, widest = 0, 2 * lanes(B.data)
+    while n < columns:
+        wide = panel_width(B.data, columns - n, widest)
+        c = Matrix(C.data, C.offset + n, C.row, 1)
+        s = Matrix(start.data, start.offset + n, start.row, 1)
+        for k in range(0, max(depth, 1), DEPTH):
+            a = Matrix(A.data, A.offset + k * A.column, A.row, A.column)
+            b = Matrix(B.data, B.offset + k * B.row + n, B.row, 1)
+            if B.row == PACKED:
+                b = Matrix(B.data, B.offset + n * depth + k * wide, wide, 1)
+            multiply_panel(rows, min(wide, columns - n), min(DEPTH, depth - k), a, b, s, c)
+            s = c
+        n += wide
 
 
 @kernel
 def _multiply_strips(
-    rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix, block: Array
+    rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix, strips: Array
 ) -> None:
-    """C = start + A @ B for a block of up to ROWS rows of A and DEPTH rows of B. block: scratch."""
-    width = 2 * lanes(C.data)
-    strips = _copy_strips(rows, depth, A, block, DEPTH * width)
-    for n in range(0, columns, width):
-        taken = min(width, columns - n)
-        b = _copy_block(Matrix(B.data, B.offset + n, B.row, 1), depth, taken, block)
-        s = Matrix(start.data, start.offset + n, start.row, 1)
-        c = Matrix(C.data, C.offset + n, C.row, 1)
-        i = _wide(0, rows, taken, depth, strips, b, s, c)
-        i = _wide_half(i, rows, taken, depth, strips, b, s, c)
-        _wide_row(i, rows, taken, depth, strips, b, s, c)
-
-
-@kernel
-def multiply(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix, block: Array) -> None:
-    """C = start + A @ B for matrices of any size. block: scratch of `block_size` numbers."""
-    width = 2 * lanes(C.data)
-    copied = rows >= COPY_ROWS and (columns >= COPY_COLUMNS or A.column != 1)
-    high, wide = (ROWS, columns) if copied else (rows, width)
-    for i in range(0, rows, max(high, 1)):
-        for n in range(0, columns, wide):
-            s = Matrix(start.data, start.offset + i * start.row + n, start.row, 1)
-            c = Matrix(C.data, C.offset + i * C.row + n, C.row, 1)
-            taken, count = min(wide, columns - n), min(high, rows - i)
-            for k in range(0, max(depth, 1), DEPTH):
-                deep = min(DEPTH, depth - k)
-                a = Matrix(A.data, A.offset + i * A.row + k * A.column, A.row, A.column)
-                b = Matrix(B.data, B.offset + k * B.row + n, B.row, 1)
-                if copied:
-                    _multiply_strips(count, taken, deep, a, b, s, c, block)
-                elif rows >= COPY_ROWS:
-                    multiply_panel(count, taken, deep, a, _copy_block(b, deep, taken, block), s, c)
-                else:
-                    multiply_panel(count, taken, deep, a, b, s, c)
-                s = c
+    """The same for a large PACKED B. strips: scratch of ROWS * DEPTH numbers."""
+    widest = 2 * lanes(B.data)
+    for i in range(0, rows, ROWS):
+        high = min(ROWS, rows - i)
+        for k in range(0, max(depth, 1), DEPTH):
+            deep, n = min(DEPTH, depth - k), 0
+            for r in range(0, high, STRIP):
+                a = Matrix(A.data, A.offset + (i + r) * A.row + k * A.column, A.row, A.column)
+                copy_strip(min(STRIP, high - r), deep, a, strips, r * deep)
+            while n < columns:
+                wide = panel_width(B.data, columns - n, widest)
+                b = Matrix(B.data, B.offset + n * depth + k * wide, wide, 1)
+                for r in range(0, high, STRIP):
+                    c = Matrix(C.data, C.offset + (i + r) * C.row + n, C.row, 1)
+                    s = c
+                    if k == 0:
+                        s = Matrix(start.data, start.offset + (i + r) * start.row + n, start.row, 1)
+                    a = Matrix(strips, r * deep, 1, STRIP)
+                    multiply_panel(min(STRIP, high - r), min(wide, columns - n), deep, a, b, s, c)
+                n += wide
 
 
 @kernel
@@ -197,38 +204,77 @@ def sum_columns(rows: int, columns: int, A: Matrix, start: Matrix, out: Array, o
         store_first(out, out0 + n, count, total)
 
 
-@entry
-def matmul_bias(x: Array, w: Array, b: Array, z: Array, K: int, N: int, begin: int, end: int, block: Array) -> None:
-    """z[begin:end] = x[begin:end] @ w + b. block: scratch, for each thread its own."""
-    A, C = Matrix(x, begin * K, K, 1), Matrix(z, begin * N, N, 1)
-    multiply(end - begin, N, K, A, Matrix(w, 0, N, 1), Matrix(b, 0, 0, 1), C, block)
-
-
-@entry
-def matmul_bias_backward_input(
-    dz: Array, wt: Array, zero: Array, dx: Array, K: int, N: int, begin: int, end: int, block: Array
+@kernel
+def _multiply_any(
+    rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix, strips: Array
 ) -> None:
-    """dx[begin:end] = dz[begin:end] @ w.T. wt (N, K) is W transposed, zero (K,) holds zeros."""
-    A, C = Matrix(dz, begin * N, N, 1), Matrix(dx, begin * K, K, 1)
-    multiply(end - begin, K, N, A, Matrix(wt, 0, K, 1), Matrix(zero, 0, 0, 1), C, block)
+    if B.row == PACKED and (columns >= COPY_COLUMNS or A.column != 1):
+        _multiply_strips(rows, columns, depth, A, B, start, C, strips)
+    else:
+        multiply(rows, columns, depth, A, B, start, C)
 
 
 @entry
-def transpose_matrix(w: Array, wt: Array, K: int, N: int) -> None:
-    """wt (N, K) = w.T."""
-    transpose(K, N, Matrix(w, 0, N, 1), Matrix(wt, 0, K, 1))
-
-
-@entry
-def matmul_bias_backward_weights(
-    dz: Array, x: Array, zero: Array, dw: Array, M: int, K: int, N: int, begin: int, end: int, block: Array
+def matmul_bias(
+    t: int,
+    threads: int,
+    control: Array,
+    x: Array,
+    w: Array,
+    b: Array,
+    z: Array,
+    m: int,
+    K: int,
+    N: int,
+    packed: Array,
+    strips: Array,
 ) -> None:
-    """dw[begin:end] = (x.T @ dz)[begin:end], rows of W. zero (N,) holds zeros."""
-    A, C = Matrix(x, begin, 1, K), Matrix(dw, begin * N, N, 1)
-    multiply(end - begin, N, M, A, Matrix(dz, 0, N, 1), Matrix(zero, 0, 0, 1), C, block)
+    """Thread t's rows of z = x @ w + b. packed: scratch for w, or empty if that is not worth it; strips: its own."""
+    A, W, widest = Matrix(x, 0, K, 1), Matrix(w, 0, N, 1), 2 * lanes(w)
+    if len(packed) > 0:
+        begin, end = share(N, widest, t, threads)
+        pack(K, begin, end, N, widest, W, packed, 0)
+        barrier(control, threads)
+        W = Matrix(packed, 0, PACKED, 1)
+    begin, end = share(m, STRIP, t, threads)
+    A, Z = Matrix(x, begin * K, K, 1), Matrix(z, begin * N, N, 1)
+    _multiply_any(end - begin, N, K, A, W, Matrix(b, 0, 0, 1), Z, strips)
 
 
 @entry
-def matmul_bias_backward_bias(dz: Array, zero: Array, db: Array, M: int, N: int) -> None:
-    """db = sum of dz over its rows. zero (N,) holds zeros."""
-    sum_columns(M, N, Matrix(dz, 0, N, 1), Matrix(zero, 0, 0, 1), db, 0)
+def matmul_bias_backward(
+    t: int,
+    threads: int,
+    control: Array,
+    dz: Array,
+    x: Array,
+    w: Array,
+    zero: Array,
+    dx: Array,
+    dw: Array,
+    db: Array,
+    m: int,
+    K: int,
+    N: int,
+    packed_w: Array,
+    packed_dz: Array,
+    strips: Array,
+) -> None:
+    """Thread t's rows of dx = dz @ w.T and of dw = x.T @ dz, and its columns of db. zero (max(K, N),) holds zeros;
+    packed_w and packed_dz are scratch for w.T and dz, strips is its own."""
+    nothing, widest = Matrix(zero, 0, 0, 1), 2 * lanes(w)
+    begin, end = share(K, widest, t, threads)
+    for k in range(begin, end, widest):
+        wide = panel_width(w, K - k, widest)
+        transpose(min(wide, K - k), N, Matrix(w, k * N, N, 1), Matrix(packed_w, k * N, wide, 1))
+    begin, end = share(N, widest, t, threads)
+    pack(m, begin, end, N, widest, Matrix(dz, 0, N, 1), packed_dz, 0)
+    if begin < end:
+        sum_columns(m, end - begin, Matrix(dz, begin, N, 1), nothing, db, begin)
+    barrier(control, threads)
+    begin, end = share(m, STRIP, t, threads)
+    dX, WT = Matrix(dx, begin * K, K, 1), Matrix(packed_w, 0, PACKED, 1)
+    _multiply_any(end - begin, K, N, Matrix(dz, begin * N, N, 1), WT, nothing, dX, strips)
+    begin, end = share(K, STRIP, t, threads)
+    dW, dZ = Matrix(dw, begin * N, N, 1), Matrix(packed_dz, 0, PACKED, 1)
+    _multiply_any(end - begin, N, m, Matrix(x, begin, 1, K), dZ, nothing, dW, strips)

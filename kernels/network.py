@@ -1,11 +1,12 @@
 """A whole network over a block of rows. Reference: `forward` and `backward` in fastnn/reference.py.
 
 The parameters of all layers lie in one flat array: for each layer W, packed, then b. Packed, a matrix of K rows lies in
-panels [panel][K][width]: as many as fit of two registers' width, then one or two of one register, the last filled up
-with zeros; the panel that begins with column n begins at n * K. `transposed` holds every W.T the same way.
+panels [panel][K][width] of PANEL columns; the last is as many registers wide as hold what is left, a power of two,
+and filled up with zeros; the panel that begins with column n begins at n * K. Where PANEL is 0, W lies as it is.
+`transposed` holds every W.T in panels of two registers.
 
-A block has B rows. Every layer's input lies at B * INPUT in `values`, and its gradient there in `gradients`; the
-logits, and then their gradient, follow the last layer's input in `values`.
+A block has B rows. Every layer's input lies at B * INPUT in `values`, the gradient of it at B * GRADIENT; the last
+row of `layers` is that of the logits, whose gradient takes their place.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 
 from .activations import activate, activate_backward
 from .compile import Array, kernel
-from .matmul import DEPTH, Matrix, multiply_panel
+from .matmul import PACKED, Matrix, multiply, panel_width, transpose
 from .simd import (
     full,
     lanes,
@@ -30,8 +31,8 @@ from .simd import (
 )
 
 # Columns of `layers`, one row a layer: its sizes K and N, the activation of its output, and where its arrays begin.
-# The last row is the output's: only INPUT of it is used.
-K_, N_, ACTIVATION, WEIGHTS, BIAS, TRANSPOSED, INPUT, COLUMNS = 0, 1, 2, 3, 4, 5, 6, 7
+# The last row is the output's: only INPUT and GRADIENT of it are used.
+K_, N_, ACTIVATION, WEIGHTS, BIAS, TRANSPOSED, INPUT, GRADIENT, PANEL, COLUMNS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 UINT8, FLOAT32, FLOAT64 = 0, 1, 2
 
@@ -91,80 +92,46 @@ def widen_row(rows: Rows, row: int, out: Array, offset: int, K: int) -> None:
 
 
 @kernel
-def panel_width(packed: Array, left: int) -> int:
-    """The width of the panel that begins where `left` columns are left."""
-    width: int = lanes(packed)
-    return 2 * width if left >= 2 * width else width
-
-
-@kernel
-def multiply_packed(
-    rows: int, columns: int, depth: int, A: Matrix, packed: Array, offset: int, start: Matrix, C: Matrix
-) -> None:
-    """C = start + A @ B for a packed B of `depth` rows, a block of DEPTH rows at a time."""
-    n = 0
-    while n < columns:
-        wide = panel_width(packed, columns - n)
-        c = Matrix(C.data, C.offset + n, C.row, 1)
-        s = Matrix(start.data, start.offset + n, start.row, 1)
-        for k in range(0, depth, DEPTH):
-            a = Matrix(A.data, A.offset + k * A.column, A.row, A.column)
-            b = Matrix(packed, offset + n * depth + k * wide, wide, 1)
-            multiply_panel(rows, min(wide, columns - n), min(DEPTH, depth - k), a, b, s, c)
-            s = c
-        n += wide
-
-
-@kernel
 def forward(network: Network, values: Array, B: int, begin: int, end: int, first: int) -> None:
     """Rows begin..end of a block through all layers from the `first` on, to their logits."""
-    for layer in range(first, len(network.layers) - 1):
-        row = network.layers[layer]
-        K, N = row[K_], row[N_]
-        z = B * network.layers[layer + 1][INPUT] + begin * N
-        A = Matrix(values, B * row[INPUT] + begin * K, K, 1)
-        bias = Matrix(network.params, row[BIAS], 0, 1)
-        multiply_packed(end - begin, N, K, A, network.params, row[WEIGHTS], bias, Matrix(values, z, N, 1))
-        activate(row[ACTIVATION], values, values, z, (end - begin) * N)
+    layers = network.layers
+    for layer in range(first, len(layers) - 1):
+        K, N = layers[layer, K_], layers[layer, N_]
+        z = B * layers[layer + 1, INPUT] + begin * N
+        A, Z = Matrix(values, B * layers[layer, INPUT] + begin * K, K, 1), Matrix(values, z, N, 1)
+        W = Matrix(network.params, layers[layer, WEIGHTS], PACKED if layers[layer, PANEL] > 0 else N, 1)
+        multiply(end - begin, N, K, A, W, Matrix(network.params, layers[layer, BIAS], 0, 1), Z)
+        activate(layers[layer, ACTIVATION], values, values, z, (end - begin) * N)
 
 
 @kernel
-def gradient_of(network: Network, layer: int, values: Array, gradients: Array) -> Array:
-    """Where the gradient of the layer's output lies: the logits' in their own place."""
-    return values if layer == len(network.layers) - 2 else gradients
-
-
-@kernel
-def backward(network: Network, values: Array, gradients: Array, B: int, begin: int, end: int) -> None:
+def backward(network: Network, values: Array, B: int, begin: int, end: int) -> None:
     """Rows begin..end of a block back through all layers: from dZ of the logits to dZ of every hidden layer."""
-    for layer in range(len(network.layers) - 2, 0, -1):
-        row = network.layers[layer]
-        K, N = row[K_], row[N_]
-        dz = Matrix(
-            gradient_of(network, layer, values, gradients), B * network.layers[layer + 1][INPUT] + begin * N, N, 1
-        )
-        a = B * row[INPUT] + begin * K
-        zero = Matrix(network.zero, 0, 0, 1)
-        multiply_packed(end - begin, K, N, dz, network.transposed, row[TRANSPOSED], zero, Matrix(gradients, a, K, 1))
-        activate_backward(network.layers[layer - 1][ACTIVATION], values, gradients, gradients, a, (end - begin) * K)
+    layers, zero = network.layers, Matrix(network.zero, 0, 0, 1)
+    for layer in range(len(layers) - 2, 0, -1):
+        K, N = layers[layer, K_], layers[layer, N_]
+        dZ = Matrix(values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
+        a, da = B * layers[layer, INPUT] + begin * K, B * layers[layer, GRADIENT] + begin * K
+        dA = Matrix(values, da, K, 1)
+        multiply(end - begin, K, N, dZ, Matrix(network.transposed, layers[layer, TRANSPOSED], PACKED, 1), zero, dA)
+        gradient = values[da:]
+        activate_backward(layers[layer - 1, ACTIVATION], values[a:], gradient, gradient, 0, (end - begin) * K)
 
 
 @kernel
 def transpose_rows(network: Network, layer: int, begin: int, end: int) -> None:
-    """Bring rows begin..end of the layer's W into its W.T."""
-    row = network.layers[layer]
-    K, N = row[K_], row[N_]
-    width = lanes(network.params)
-    n = 0
-    while n < N:
-        wide = panel_width(network.params, N - n)
-        for k in range(begin, end):
-            panel = k // (2 * width) * (2 * width)
-            tall = 2 * width
-            if K - panel < tall:
-                panel, tall = k // width * width, width
-            out = row[TRANSPOSED] + panel * N + n * tall + k - panel
-            source = row[WEIGHTS] + n * K + k * wide
-            for j in range(min(wide, N - n)):
-                network.transposed[out + j * tall] = network.params[source + j]
-        n += wide
+    """Bring rows begin..end of the layer's W into its W.T, as many at a time as lie in one of its panels."""
+    layers, params, flipped = network.layers, network.params, network.transposed
+    K, N, widest = layers[layer, K_], layers[layer, N_], 2 * lanes(params)
+    k = begin
+    while k < end:
+        panel = k // widest * widest
+        tall = panel_width(params, K - panel, widest)
+        rows, n = min(end, panel + tall) - k, 0
+        while n < N:
+            wide = panel_width(params, N - n, widest)
+            source = Matrix(params, layers[layer, WEIGHTS] + n * K + k * wide, wide, 1)
+            out = Matrix(flipped, layers[layer, TRANSPOSED] + panel * N + n * tall + k - panel, tall, 1)
+            transpose(rows, min(wide, N - n), source, out)
+            n += wide
+        k += rows

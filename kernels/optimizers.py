@@ -5,11 +5,12 @@ p is the flat array of parameters, g its gradient, m and v what the optimizer re
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from .arithmetic import multiply_add, square_root
 from .compile import Array, kernel
-from .simd import lanes, load_first, store_first
+from .simd import lanes, load, load_first, store, store_first
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM, ADAMW = 0, 1, 2, 3, 4, 5
 
@@ -26,75 +27,109 @@ class Rule(NamedTuple):
     epsilon: float
 
 
+# --- one rule each: from the parameters w, their gradient dw and what is remembered to w, m and v after the step; rate
+# and unbias are those of Adam
+
+
+@kernel
+def _sgd(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float, unbias: float) -> Any:
+    dw = multiply_add(decay, w, dw)
+    return multiply_add(-rule.learning_rate, dw, w), m, v
+
+
+@kernel
+def _momentum(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float, unbias: float) -> Any:
+    velocity = multiply_add(rule.momentum, m, -rule.learning_rate * multiply_add(decay, w, dw))
+    return w + velocity, velocity, v
+
+
+@kernel
+def _nesterov(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float, unbias: float) -> Any:
+    back = -rule.learning_rate * multiply_add(decay, w, dw)
+    velocity = multiply_add(rule.momentum, m, back)
+    return w + multiply_add(rule.momentum, velocity, back), velocity, v
+
+
+@kernel
+def _rmsprop(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float, unbias: float) -> Any:
+    dw = multiply_add(decay, w, dw)
+    square = multiply_add(rule.rho, m, (1.0 - rule.rho) * dw * dw)
+    return w - rule.learning_rate * dw / (square_root(square) + rule.epsilon), square, v
+
+
+@kernel
+def _adam(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float, unbias: float) -> Any:
+    if rule.number == ADAM:
+        dw = multiply_add(decay, w, dw)
+    else:
+        w = multiply_add(-rule.learning_rate * decay, w, w)
+    mean = multiply_add(rule.beta_1, m, (1.0 - rule.beta_1) * dw)
+    square = multiply_add(rule.beta_2, v, (1.0 - rule.beta_2) * dw * dw)
+    return w - rate * mean / multiply_add(unbias, square_root(square), rule.epsilon), mean, square
+
+
+def _make_update(step: Callable[..., Any], slots: int) -> Callable[..., None]:
+    @kernel
+    def apply(
+        rule: Rule,
+        decay: float,
+        rate: float,
+        unbias: float,
+        p: Array,
+        p0: int,
+        g: Array,
+        g0: int,
+        m: Array,
+        v: Array,
+        m0: int,
+        count: int,
+    ) -> None:
+        """The step on `count` parameters, four registers at a time, the rest one by one."""
+        width = lanes(p)
+        rest = count // (4 * width) * (4 * width)
+        for i in range(0, rest, 4 * width):
+            w, dw = load(p, p0 + i, 4), load(g, g0 + i, 4)
+            first = load(m, m0 + i, 4) if slots > 0 else dw
+            second = load(v, m0 + i, 4) if slots > 1 else dw
+            w, first, second = step(rule, decay, w, dw, first, second, rate, unbias)
+            store(p, p0 + i, w)
+            if slots > 0:
+                store(m, m0 + i, first)
+            if slots > 1:
+                store(v, m0 + i, second)
+        for i in range(rest, count, width):
+            n = min(width, count - i)
+            w, dw = load_first(p, p0 + i, n, 0.0, 1), load_first(g, g0 + i, n, 0.0, 1)
+            first = load_first(m, m0 + i, n, 0.0, 1) if slots > 0 else dw
+            second = load_first(v, m0 + i, n, 0.0, 1) if slots > 1 else dw
+            w, first, second = step(rule, decay, w, dw, first, second, rate, unbias)
+            store_first(p, p0 + i, n, w)
+            if slots > 0:
+                store_first(m, m0 + i, n, first)
+            if slots > 1:
+                store_first(v, m0 + i, n, second)
+
+    return apply
+
+
+_sgd_all, _momentum_all, _nesterov_all = _make_update(_sgd, 0), _make_update(_momentum, 1), _make_update(_nesterov, 1)
+_rmsprop_all, _adam_all = _make_update(_rmsprop, 1), _make_update(_adam, 2)
+
+
 @kernel
 def update(
     rule: Rule, step: int, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, v: Array, m0: int, count: int
 ) -> None:
     """Move p[p0 : p0 + count] along g[g0 : g0 + count]; m and v, from m0 on, are used where the rule has them."""
     if rule.number == SGD:
-        _sgd(rule, decay, p, p0, g, g0, count)
-    elif rule.number <= NESTEROV:
-        _momentum(rule, decay, p, p0, g, g0, m, m0, count)
+        _sgd_all(rule, decay, 0.0, 0.0, p, p0, g, g0, m, v, m0, count)
+    elif rule.number == MOMENTUM:
+        _momentum_all(rule, decay, 0.0, 0.0, p, p0, g, g0, m, v, m0, count)
+    elif rule.number == NESTEROV:
+        _nesterov_all(rule, decay, 0.0, 0.0, p, p0, g, g0, m, v, m0, count)
     elif rule.number == RMSPROP:
-        _rmsprop(rule, decay, p, p0, g, g0, m, m0, count)
+        _rmsprop_all(rule, decay, 0.0, 0.0, p, p0, g, g0, m, v, m0, count)
     else:
-        _adam(rule, step, decay, p, p0, g, g0, m, v, m0, count)
-
-
-@kernel
-def _sgd(rule: Rule, decay: float, p: Array, p0: int, g: Array, g0: int, count: int) -> None:
-    width = lanes(p)
-    for i in range(0, count, width):
-        n = min(width, count - i)
-        w = load_first(p, p0 + i, n, 0.0, 1)
-        dw = multiply_add(decay, w, load_first(g, g0 + i, n, 0.0, 1))
-        store_first(p, p0 + i, n, multiply_add(-rule.learning_rate, dw, w))
-
-
-@kernel
-def _momentum(rule: Rule, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, m0: int, count: int) -> None:
-    width = lanes(p)
-    for i in range(0, count, width):
-        n = min(width, count - i)
-        w = load_first(p, p0 + i, n, 0.0, 1)
-        dw = multiply_add(decay, w, load_first(g, g0 + i, n, 0.0, 1))
-        back = -rule.learning_rate * dw
-        velocity = multiply_add(rule.momentum, load_first(m, m0 + i, n, 0.0, 1), back)
-        store_first(m, m0 + i, n, velocity)
-        if rule.number == NESTEROV:
-            store_first(p, p0 + i, n, w + multiply_add(rule.momentum, velocity, back))
-        else:
-            store_first(p, p0 + i, n, w + velocity)
-
-
-@kernel
-def _rmsprop(rule: Rule, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, m0: int, count: int) -> None:
-    width = lanes(p)
-    for i in range(0, count, width):
-        n = min(width, count - i)
-        w = load_first(p, p0 + i, n, 0.0, 1)
-        dw = multiply_add(decay, w, load_first(g, g0 + i, n, 0.0, 1))
-        square = multiply_add(rule.rho, load_first(m, m0 + i, n, 0.0, 1), (1.0 - rule.rho) * dw * dw)
-        store_first(m, m0 + i, n, square)
-        store_first(p, p0 + i, n, w - rule.learning_rate * dw / (square_root(square) + rule.epsilon))
-
-
-@kernel
-def _adam(
-    rule: Rule, step: int, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, v: Array, m0: int, count: int
-) -> None:
-    width = lanes(p)
-    rate = rule.learning_rate / (1.0 - rule.beta_1**step)
-    unbias = 1.0 / (1.0 - rule.beta_2**step) ** 0.5
-    shrink = -rule.learning_rate * decay if rule.number == ADAMW else 0.0
-    penalty = 0.0 if rule.number == ADAMW else decay
-    for i in range(0, count, width):
-        n = min(width, count - i)
-        w = load_first(p, p0 + i, n, 0.0, 1)
-        dw = multiply_add(penalty, w, load_first(g, g0 + i, n, 0.0, 1))
-        mean = multiply_add(rule.beta_1, load_first(m, m0 + i, n, 0.0, 1), (1.0 - rule.beta_1) * dw)
-        square = multiply_add(rule.beta_2, load_first(v, m0 + i, n, 0.0, 1), (1.0 - rule.beta_2) * dw * dw)
-        store_first(m, m0 + i, n, mean)
-        store_first(v, m0 + i, n, square)
-        moved = multiply_add(shrink, w, w) - rate * mean / multiply_add(unbias, square_root(square), rule.epsilon)
-        store_first(p, p0 + i, n, moved)
+        rate = rule.learning_rate / (1.0 - rule.beta_1**step)
+        unbias = 1.0 / (1.0 - rule.beta_2**step) ** 0.5
+        _adam_all(rule, decay, rate, unbias, p, p0, g, g0, m, v, m0, count)

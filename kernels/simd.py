@@ -149,6 +149,40 @@ def store(typing: Any, array: types.Type, index: types.Type, vector: Vector) -> 
     return types.void(array, types.intp, vector), generate
 
 
+@intrinsic
+def item(typing: Any, array: types.Type, index: types.Type) -> Any:
+    """array[index] for an index that is not negative: numba looks whether it is, a third of a loop over lists."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        return builder.load(_address(builder, context, sig.args[0], args[0], args[1]))
+
+    return array.dtype(array, types.intp), generate
+
+
+@intrinsic
+def set_item(typing: Any, array: types.Type, index: types.Type, value: types.Type) -> Any:
+    """array[index] = value for an index that is not negative."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        builder.store(args[2], _address(builder, context, sig.args[0], args[0], args[1]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, array.dtype), generate
+
+
+@intrinsic
+def prefetch(typing: Any, array: types.Type, index: types.Type) -> Any:
+    """Ask for the cache line of array[index], to be used soon. Any index will do: nothing is read."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = builder.bitcast(_address(builder, context, sig.args[0], args[0], args[1]), ir.IntType(8).as_pointer())
+        write, near, of_data = (ir.IntType(32)(value) for value in (1, 3, 1))
+        call(builder, "llvm.prefetch.p0", ir.VoidType(), [address, write, near, of_data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
 def llvm_first(builder: Any, count: Any, lanes: int) -> Any:
     """A mask of the first `count` lanes."""
     short = ir.IntType(32)
@@ -283,30 +317,6 @@ def load_tile(
         return context.make_tuple(builder, tile, loaded)
 
     return tile(array, types.intp, types.intp, types.intp, rows, registers), generate
-
-
-@intrinsic
-def prefetch_tile(
-    typing: Any, array: types.Type, index: types.Type, stride: types.Type, rows: types.Type, registers: types.Type
-) -> Any:
-    """Ask for a tile's cache lines, to be read and written soon. Any address will do: nothing is read."""
-    tile = _tile_of(array, rows, registers)
-    if tile is None:
-        return None
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
-        write, near, of_data = (ir.IntType(32)(value) for value in (1, 3, 1))
-        for _ in range(tile.count):
-            for register in range(registers.literal_value):
-                line = builder.gep(
-                    data, [builder.add(at, at.type(register * tile.dtype.lanes // registers.literal_value))]
-                )
-                call(builder, "llvm.prefetch.p0", ir.VoidType(), [line, write, near, of_data])
-            at = builder.add(at, args[2])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, rows, registers), generate
 
 
 @intrinsic

@@ -13,29 +13,26 @@ import numpy as np
 from .activations import activate
 from .arithmetic import multiply_add
 from .compile import Array, entry, kernel
-from .matmul import Matrix
-from .network import ACTIVATION, BIAS, INPUT, K_, N_, WEIGHTS, Network, Rows, panel_width, widen_row
-from .simd import lanes, load, load_first, store, store_first
+from .matmul import Matrix, panel_width
+from .network import ACTIVATION, BIAS, INPUT, K_, N_, PANEL, WEIGHTS, Network, Rows, widen_row
+from .simd import full, item, lanes, load, load_first, set_item, store, store_first
 from .sync import share
 
+# Registers of the widest panel: so many sums of a row of W or dW run at once, 1.8 times as fast as two by two.
+WIDEST = 8
 
-class Compressed(NamedTuple):
-    """The numbers of m rows that are not zero, twice: row by row, and for every block of rows column by column.
 
-    starts (m + 1,): row i's entries are starts[i]..starts[i + 1]; columns (entries,) uint16, ascending in a row.
-    block_starts (blocks * (K + 1),), rows (entries,) uint8: a block's entries by column; rows count within the block.
-    codes, block_codes (entries,) uint8 and table (256,): entry j is table[codes[j]]; for features that are no uint8
-    values and block_values (entries,) instead.
+class Lists(NamedTuple):
+    """The numbers of a matrix that are not zero: lists of them, one a row, or one a column.
+
+    starts (lists + 1,): list i's entries are starts[i]..starts[i + 1]. places (entries,): an entry's column, or its
+    row, ascending in a list. codes (entries,) uint8 and table (256,): entry j is table[codes[j]]; or values (entries,).
     """
 
     starts: Array
-    columns: Array
+    places: Array
     codes: Array
     values: Array
-    block_starts: Array
-    rows: Array
-    block_codes: Array
-    block_values: Array
     table: Array
 
 
@@ -55,7 +52,7 @@ def count_nonzeros(t: int, threads: int, rows: Rows, m: int, K: int, line: Array
 
 
 @entry
-def compress_rows(t: int, threads: int, rows: Rows, m: int, K: int, line: Array, out: Compressed) -> None:
+def compress_rows(t: int, threads: int, rows: Rows, m: int, K: int, line: Array, out: Lists) -> None:
     """Thread t's rows, row by row; out.starts is filled already.
 
     Every number is written, and the next one over it if it was zero: no branch that the CPU could not foresee.
@@ -65,7 +62,7 @@ def compress_rows(t: int, threads: int, rows: Rows, m: int, K: int, line: Array,
         widen_row(rows, i, line, 0, K)
         j, last, k = out.starts[i], out.starts[i + 1], 0
         while j < last and k < K:  # K, in case somebody writes to the data meanwhile
-            out.columns[j] = k
+            out.places[j] = k
             if len(out.codes) > 0:
                 out.codes[j] = np.uint8(line[k])
             else:
@@ -74,151 +71,235 @@ def compress_rows(t: int, threads: int, rows: Rows, m: int, K: int, line: Array,
             k += 1
 
 
+@kernel
+def first_from(places: Array, begin: int, end: int, place: int) -> int:
+    """The first of the entries begin..end, whose places ascend, that is not before `place`."""
+    while begin < end:
+        middle = (begin + end) // 2
+        if places[middle] < place:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin
+
+
+@kernel
+def flip(
+    lists: Lists, numbers: Array, count: int, first: int, last: int, cuts: Array, out: Lists, start0: int, base: int
+) -> None:
+    """From rows to columns, by counting: columns first..last of the rows numbers[:count], which become rows 0..count.
+
+    Column k's list is number start0 + k - first of `out`, the entries of the first one go to `base` and on.
+    cuts (2 * count,): scratch.
+    """
+    starts, places, codes, values = lists.starts, lists.places, lists.codes, lists.values
+    out_starts, out_places, out_codes, out_values = out.starts, out.places, out.codes, out.values
+    coded, at = len(codes) > 0, start0 - first
+    for k in range(start0, start0 + last - first):
+        out_starts[k] = 0
+    for i in range(count):
+        begin = first_from(places, starts[numbers[i]], starts[numbers[i] + 1], first)
+        end = first_from(places, begin, starts[numbers[i] + 1], last)
+        cuts[2 * i], cuts[2 * i + 1] = begin, end
+        for j in range(begin, end):
+            k = at + item(places, j)
+            set_item(out_starts, k, item(out_starts, k) + 1)
+    total = base
+    for k in range(start0, start0 + last - first):
+        total += out_starts[k]
+        out_starts[k] = total
+    out_starts[start0 + last - first] = total
+    for i in range(count - 1, -1, -1):  # backwards, so that the ends that are there become starts
+        for j in range(cuts[2 * i], cuts[2 * i + 1]):
+            k = at + item(places, j)
+            to = item(out_starts, k) - 1
+            set_item(out_starts, k, to)
+            set_item(out_places, to, i)
+            if coded:
+                set_item(out_codes, to, item(codes, j))
+            else:
+                set_item(out_values, to, item(values, j))
+
+
 @entry
-def compress_blocks(t: int, threads: int, m: int, K: int, block: int, place: Array, out: Compressed) -> None:
-    """Thread t's blocks of rows, column by column, by counting. place (K + 1,) int64: scratch."""
+def compress_blocks(
+    t: int, threads: int, rows: Lists, m: int, K: int, block: int, numbers: Array, cuts: Array, out: Lists
+) -> None:
+    """Thread t's blocks of rows, column by column: list b * (K + 1) + k is column k of block b. numbers (block,) and
+    cuts (2 * block,): scratch."""
     blocks = (m + block - 1) // block
     first, last = share(blocks, 1, t, threads)
     for b in range(first, last):
         begin, end = b * block, min(m, (b + 1) * block)
-        place[:] = 0
-        for j in range(out.starts[begin], out.starts[end]):
-            place[out.columns[j] + 1] += 1
-        place[0] = out.starts[begin]
-        for k in range(K):
-            place[k + 1] += place[k]
-        out.block_starts[b * (K + 1) : (b + 1) * (K + 1)] = place
         for i in range(begin, end):
-            for j in range(out.starts[i], out.starts[i + 1]):
-                to = place[out.columns[j]]
-                place[out.columns[j]] += 1
-                out.rows[to] = i - begin
-                if len(out.codes) > 0:
-                    out.block_codes[to] = out.codes[j]
-                else:
-                    out.block_values[to] = out.values[j]
+            numbers[i - begin] = i
+        flip(rows, numbers, end - begin, 0, K, cuts, out, b * (K + 1), rows.starts[begin])
 
 
-# --- forward: Z[i, :] = b + the sum of x * W[k, :] over row i's entries
+# --- multiplying: out[i, :] = start[i, :] + the sum of x * B[place, :] over a list's entries
 
 
-def _make_rows(registers: int, coded: bool) -> Callable[..., None]:
+@kernel
+def entry_of(j: int, codes: Array, values: Array, table: Array) -> float:
+    """The number that entry j stands for."""
+    number: float = item(table, item(codes, j)) if len(codes) > 0 else item(values, j)
+    return number
+
+
+def _make_multiply(registers: int) -> Callable[..., None]:
     @kernel
-    def rows(
-        c: Compressed,
+    def add(
+        acc: Any, begin: int, end: int, places: Array, codes: Array, values: Array, table: Array, B: Array, at: int
+    ) -> Any:
+        """acc + the entries begin..end."""
+        stride = registers * lanes(B)
+        for j in range(begin, end):
+            x = entry_of(j, codes, values, table)
+            acc = multiply_add(x, load(B, at + stride * item(places, j), registers), acc)
+        return acc
+
+    @kernel
+    def read(data: Array, at: int, columns: int) -> Any:
+        if columns == registers * lanes(data):
+            return load(data, at, registers)
+        return load_first(data, at, columns, 0.0, registers)
+
+    @kernel
+    def write(data: Array, at: int, columns: int, x: Any) -> None:
+        if columns == registers * lanes(data):
+            store(data, at, x)
+        else:
+            store_first(data, at, columns, x)
+
+    @kernel
+    def multiply(
+        lists: Lists,
         numbers: Array,
-        begin: int,
-        end: int,
-        W: Array,
-        panel: int,
-        wide: int,
-        bias: Any,
-        Z: Matrix,
-        N: int,
+        first: int,
+        count: int,
+        B: Array,
+        at: int,
+        start: Matrix,
+        columns: int,
+        out: Matrix,
     ) -> None:
-        """Rows begin..end of Z for one panel. Two at once as far as both have entries: one alone would have to wait for
-        its own last addition."""
-        columns, codes, values, table, starts, z = c.columns, c.codes, c.values, c.table, c.starts, Z.data
-        for i in range(begin, end, 2):
-            after = min(i + 1, end - 1)
-            p, q = starts[numbers[i]], starts[numbers[after]]
-            p_count, q_count = starts[numbers[i] + 1] - p, starts[numbers[after] + 1] - q
-            common = min(p_count, q_count)
-            zp, zq = bias, bias
-            for j in range(common):
-                xp = table[codes[p + j]] if coded else values[p + j]
-                xq = table[codes[q + j]] if coded else values[q + j]
-                zp = multiply_add(xp, load(W, panel + wide * columns[p + j], registers), zp)
-                zq = multiply_add(xq, load(W, panel + wide * columns[q + j], registers), zq)
-            for j in range(p + common, p + p_count):
-                x = table[codes[j]] if coded else values[j]
-                zp = multiply_add(x, load(W, panel + wide * columns[j], registers), zp)
-            for j in range(q + common, q + q_count):
-                x = table[codes[j]] if coded else values[j]
-                zq = multiply_add(x, load(W, panel + wide * columns[j], registers), zq)
-            store_first(z, Z.offset + i * Z.row, N, zp)
-            store_first(z, Z.offset + after * Z.row, N, zq)
+        """Lists first..first + count, or numbers[first] and on if there are any, times one panel of B, which begins
+        `at`. Only the first `columns` of the result are read or written."""
+        starts, places, codes, values, table = lists.starts, lists.places, lists.codes, lists.values, lists.table
+        chosen, stride, step = len(numbers) > 0, registers * lanes(B), 2 if registers < WIDEST else 1
+        for i in range(0, count, step):
+            # Two lists at once, as far as both go: one alone would have to wait for its own last addition.
+            other = min(i + step, count) - 1
+            p, q = first + i, first + other
+            if chosen:
+                p, q = numbers[p], numbers[q]
+            p, p_end, q, q_end = starts[p], starts[p + 1], starts[q], starts[q + 1]
+            p_acc = read(start.data, start.offset + i * start.row, columns)
+            if step > 1:
+                q_acc = read(start.data, start.offset + other * start.row, columns)
+                for _ in range(min(p_end - p, q_end - q)):
+                    x, y = entry_of(p, codes, values, table), entry_of(q, codes, values, table)
+                    p_acc = multiply_add(x, load(B, at + stride * item(places, p), registers), p_acc)
+                    q_acc = multiply_add(y, load(B, at + stride * item(places, q), registers), q_acc)
+                    p, q = p + 1, q + 1
+                q_acc = add(q_acc, q, q_end, places, codes, values, table, B, at)
+                write(out.data, out.offset + other * out.row, columns, q_acc)
+            p_acc = add(p_acc, p, p_end, places, codes, values, table, B, at)
+            write(out.data, out.offset + i * out.row, columns, p_acc)
 
-    return rows
+    return multiply
 
 
-_wide_rows, _narrow_rows = _make_rows(2, False), _make_rows(1, False)
-_wide_coded_rows, _narrow_coded_rows = _make_rows(2, True), _make_rows(1, True)
+_one, _two, _four, _eight = _make_multiply(1), _make_multiply(2), _make_multiply(4), _make_multiply(8)
 
 
 @kernel
-def first_layer(network: Network, c: Compressed, numbers: Array, values: Array, B: int, begin: int, end: int) -> None:
-    """Places begin..end of a block of B, which hold rows numbers[begin:end], through the first layer."""
-    params, layer = network.params, network.layers[0]
-    K, N = layer[K_], layer[N_]
-    z, n = B * network.layers[1, INPUT], 0
-    while n < N:
-        wide = panel_width(params, N - n)
-        panel, bias, count = layer[WEIGHTS] + n * K, layer[BIAS] + n, min(wide, N - n)
-        Z = Matrix(values, z + n, N, 1)
-        if wide > lanes(params):
-            start = load_first(params, bias, count, 0.0, 2)
-            if len(c.codes) > 0:
-                _wide_coded_rows(c, numbers, begin, end, params, panel, wide, start, Z, count)
-            else:
-                _wide_rows(c, numbers, begin, end, params, panel, wide, start, Z, count)
-        else:
-            start = load_first(params, bias, count, 0.0, 1)
-            if len(c.codes) > 0:
-                _narrow_coded_rows(c, numbers, begin, end, params, panel, wide, start, Z, count)
-            else:
-                _narrow_rows(c, numbers, begin, end, params, panel, wide, start, Z, count)
-        n += wide
-    activate(layer[ACTIVATION], values, values, z + begin * N, (end - begin) * N)
-
-
-# --- backward: dW[k, :] = the sum of x * dZ[i, :] over column k's entries
-
-
-def _make_columns(registers: int, coded: bool) -> Callable[..., None]:
-    @kernel
-    def columns(
-        c: Compressed, first: int, K: int, dZ: Matrix, count: int, out: Array, panel: int, wide: int, fresh: bool
-    ) -> None:
-        """dW[k, :] for all columns k of a block, whose starts are from `first` on, within `count` columns of dZ."""
-        rows, codes, values, table, starts, dz = c.rows, c.block_codes, c.block_values, c.table, c.block_starts, dZ.data
-        offset, stride, full_panel = dZ.offset, dZ.row, count == registers * lanes(dZ.data)
-        for k in range(K):
-            dw = load_first(out, panel + k * wide, 0 if fresh else wide, 0.0, registers)
-            if full_panel:
-                for j in range(starts[first + k], starts[first + k + 1]):
-                    x = table[codes[j]] if coded else values[j]
-                    dw = multiply_add(x, load(dz, offset + stride * rows[j], registers), dw)
-            else:
-                for j in range(starts[first + k], starts[first + k + 1]):
-                    x = table[codes[j]] if coded else values[j]
-                    dw = multiply_add(x, load_first(dz, offset + stride * rows[j], count, 0.0, registers), dw)
-            store(out, panel + k * wide, dw)
-
-    return columns
-
-
-_wide_columns, _narrow_columns = _make_columns(2, False), _make_columns(1, False)
-_wide_coded_columns, _narrow_coded_columns = _make_columns(2, True), _make_columns(1, True)
-
-
-@kernel
-def add_block_gradient(
-    network: Network, c: Compressed, block: int, dz: Array, dz0: int, out: Array, out0: int, fresh: bool
+def multiply_lists(
+    lists: Lists,
+    numbers: Array,
+    first: int,
+    count: int,
+    wide: int,
+    B: Array,
+    at: int,
+    start: Matrix,
+    columns: int,
+    out: Matrix,
 ) -> None:
-    """The first layer's dW over a block of rows, laid out as the parameters; added to what is there unless `fresh`."""
-    K, N = network.layers[0, K_], network.layers[0, N_]
-    n, first = 0, block * (K + 1)
+    """The same for a panel that is `wide` columns wide."""
+    registers = wide // lanes(B)
+    if registers == 1:
+        _one(lists, numbers, first, count, B, at, start, columns, out)
+    elif registers == 2:
+        _two(lists, numbers, first, count, B, at, start, columns, out)
+    elif registers == 4:
+        _four(lists, numbers, first, count, B, at, start, columns, out)
+    else:
+        _eight(lists, numbers, first, count, B, at, start, columns, out)
+
+
+# --- the same from rows into columns: out[k, :] += x * dZ[i, :] over the entries of row i, for all rows
+
+
+def _make_scatter(registers: int) -> Callable[..., None]:
+    @kernel
+    def scatter(
+        lists: Lists, numbers: Array, count: int, first: int, last: int, dZ: Array, out: Array, out0: int
+    ) -> None:
+        """dW[first:last] of the rows numbers[:count], from out0 on; dZ holds one panel, row after row."""
+        starts, places, codes, values, table = lists.starts, lists.places, lists.codes, lists.values, lists.table
+        wide = registers * lanes(dZ)
+        for k in range(last - first):
+            store(out, out0 + k * wide, full(out, 0.0, registers))
+        for i in range(count):
+            begin = first_from(places, starts[numbers[i]], starts[numbers[i] + 1], first)
+            end = first_from(places, begin, starts[numbers[i] + 1], last)
+            dz = load(dZ, i * wide, registers)
+            for j in range(begin, end):
+                to = out0 + (item(places, j) - first) * wide
+                store(out, to, multiply_add(entry_of(j, codes, values, table), dz, load(out, to, registers)))
+
+    return scatter
+
+
+_scatter_one, _scatter_two = _make_scatter(1), _make_scatter(2)
+
+
+@kernel
+def scatter_rows(
+    lists: Lists, numbers: Array, count: int, first: int, last: int, wide: int, dZ: Array, out: Array, out0: int
+) -> None:
+    """The same for a panel of one or two registers. Up to 32 columns of float32 this beats `flip` and `multiply_lists`,
+    9 cycles an entry to 4; beyond, dW no longer stays in L1."""
+    if wide == lanes(dZ):
+        _scatter_one(lists, numbers, count, first, last, dZ, out, out0)
+    else:
+        _scatter_two(lists, numbers, count, first, last, dZ, out, out0)
+
+
+@kernel
+def first_layer(network: Network, lists: Lists, numbers: Array, values: Array, B: int, begin: int, end: int) -> None:
+    """Places begin..end of a block of B, which hold rows numbers[begin:end], through the first layer."""
+    layers, params = network.layers, network.params
+    K, N, n = layers[0, K_], layers[0, N_], 0
+    z = B * layers[1, INPUT] + begin * N
     while n < N:
-        wide = panel_width(out, N - n)
-        panel, dZ, count = out0 + network.layers[0, WEIGHTS] + n * K, Matrix(dz, dz0 + n, N, 1), min(wide, N - n)
-        if len(c.codes) > 0:
-            if wide > lanes(out):
-                _wide_coded_columns(c, first, K, dZ, count, out, panel, wide, fresh)
-            else:
-                _narrow_coded_columns(c, first, K, dZ, count, out, panel, wide, fresh)
-        elif wide > lanes(out):
-            _wide_columns(c, first, K, dZ, count, out, panel, wide, fresh)
-        else:
-            _narrow_columns(c, first, K, dZ, count, out, panel, wide, fresh)
+        wide, weights = panel_width(params, N - n, layers[0, PANEL]), layers[0, WEIGHTS] + n * K
+        bias, Z = Matrix(params, layers[0, BIAS] + n, 0, 1), Matrix(values, z + n, N, 1)
+        multiply_lists(lists, numbers, begin, end - begin, wide, params, weights, bias, min(wide, N - n), Z)
+        n += wide
+    activate(layers[0, ACTIVATION], values, values, z, (end - begin) * N)
+
+
+@kernel
+def add_columns(
+    network: Network, columns: Lists, first: int, B: int, dZ: Array, out: Array, dw: int, fresh: bool
+) -> None:
+    """The first layer's dW from dw on, by the K lists of a block's columns, from list `first` on; added to what is
+    there unless `fresh`. dZ holds B rows, packed."""
+    K, N, n, numbers = network.layers[0, K_], network.layers[0, N_], 0, columns.starts[:0]
+    while n < N:
+        wide = panel_width(out, N - n, network.layers[0, PANEL])
+        C, nothing = Matrix(out, dw + n * K, wide, 1), Matrix(network.zero, 0, 0, 1)
+        multiply_lists(columns, numbers, first, K, wide, dZ, n * B, nothing if fresh else C, wide, C)
         n += wide

@@ -10,56 +10,69 @@ from typing import Any, NamedTuple
 
 from .compile import Array, kernel
 from .losses import loss_backward
-from .matmul import Matrix, multiply_panel, sum_columns
+from .matmul import STRIP, Matrix, copy_strip, multiply_panel, pack, panel_width, sum_columns
 from .network import (
     BIAS,
+    GRADIENT,
     INPUT,
     K_,
     N_,
+    PANEL,
     WEIGHTS,
     Network,
     Rows,
+    backward,
     forward,
-    gradient_of,
-    panel_width,
     transpose_rows,
     widen_row,
 )
 from .optimizers import Rule, update
-from .simd import TILE_ROWS, lanes, load_first, store_first
-from .sparse import Compressed, add_block_gradient, first_layer
+from .simd import lanes, load_first, prefetch, store_first
+from .sparse import Lists, add_columns, first_layer, flip, multiply_lists, scatter_rows
 from .sync import share
 
 # Rows that pass through a network together in full-batch training and prediction: 128 x 784 float32 are 400 KB of L2.
 BLOCK = 128
 
-# Rows of W whose gradient is made at a time: one narrow tile, or two wide ones.
-STRIP = 2 * TILE_ROWS
-
 
 class Data(NamedTuple):
     """Features, and what the outputs should be: labels (m,) int64 for softmax, targets (m * N,) for other losses.
 
-    compressed: the features once more, without their zeros; used instead of rows unless it is empty.
+    lists: the features' rows without their zeros, used instead of `rows` unless they are empty. blocks: for the full
+    batch also their columns, BLOCK rows at a time: list b * (K + 1) + k is column k of block b.
     """
 
     rows: Rows
-    compressed: Compressed
+    lists: Lists
+    blocks: Lists
     labels: Array
     targets: Array
     loss: int
 
 
-class Buffers(NamedTuple):
-    """What a block of rows needs: the layers' values and gradients, and for each row its place in the data,
-    its label, targets and loss (float64)."""
+class Batch(NamedTuple):
+    """Rows that pass through a network together: their places in the data, the layers' values and gradients, and each
+    row's label, targets and loss (float64)."""
 
     values: Array
-    gradients: Array
     numbers: Array
     labels: Array
     targets: Array
     losses: Array
+
+
+class Scratch(NamedTuple):
+    """A thread's own: a strip of dW; a strip of A and all of dZ of one layer, brought together; columns of the batch.
+
+    tile (STRIP * PANEL,), or all rows of a dW that is scattered; strip (B * STRIP,); packed (B * N padded,);
+    cuts (2 * B,) int64.
+    """
+
+    tile: Array
+    strip: Array
+    packed: Array
+    columns: Lists
+    cuts: Array
 
 
 class Shards(NamedTuple):
@@ -84,44 +97,57 @@ class Memory(NamedTuple):
 
 
 @kernel
-def number(numbers: Array, begin: int, end: int, first: int) -> None:
-    """numbers[begin:end] = first, first + 1, ..."""
-    for i in range(begin, end):
-        numbers[i] = first + i - begin
+def fetch_features(network: Network, data: Data, batch: Batch, begin: int, end: int) -> None:
+    """Bring rows numbers[begin:end] of the features to their places in the batch, unless they are lists."""
+    K = network.layers[0, K_]
+    if len(data.lists.starts) == 0:
+        for i in range(begin, end):
+            widen_row(data.rows, batch.numbers[i], batch.values, i * K, K)
 
 
 @kernel
-def fetch(network: Network, data: Data, buffers: Buffers, begin: int, end: int) -> None:
-    """Bring rows numbers[begin:end] of the data to their places in the block: features, unless they are compressed, and
-    labels or targets. No tuple is opened in a loop: numba counts references to what is in it, 100 ns a row."""
-    K, N = network.layers[0, K_], network.layers[len(network.layers) - 2, N_]
-    numbers, values, rows = buffers.numbers, buffers.values, data.rows
-    if len(data.compressed.starts) == 0:
+def fetch(network: Network, data: Data, batch: Batch, begin: int, end: int) -> None:
+    """The same, with the rows' labels or targets."""
+    fetch_features(network, data, batch, begin, end)
+    N = network.layers[len(network.layers) - 2, N_]
+    if len(data.labels) > 0:
         for i in range(begin, end):
-            widen_row(rows, numbers[i], values, i * K, K)
-    labels, all_labels, targets, all_targets = buffers.labels, data.labels, buffers.targets, data.targets
-    if len(all_labels) > 0:
-        for i in range(begin, end):
-            labels[i] = all_labels[numbers[i]]
+            batch.labels[i] = data.labels[batch.numbers[i]]
     else:
         for i in range(begin, end):
             for j in range(N):
-                targets[i * N + j] = all_targets[numbers[i] * N + j]
+                batch.targets[i * N + j] = data.targets[batch.numbers[i] * N + j]
 
 
 @kernel
-def rows_loss(network: Network, data: Data, buffers: Buffers, B: int, begin: int, end: int, scale: float) -> int:
-    """Rows begin..end of a block of B forward to their losses, and dZ of their logits; returns how many were right."""
+def rows_forward(network: Network, data: Data, batch: Batch, B: int, begin: int, end: int) -> None:
+    """Rows begin..end of a batch of B forward to their logits."""
     first = 0
-    if len(data.compressed.starts) > 0:
-        first_layer(network, data.compressed, buffers.numbers, buffers.values, B, begin, end)
+    if len(data.lists.starts) > 0:
+        first_layer(network, data.lists, batch.numbers, batch.values, B, begin, end)
         first = 1
-    forward(network, buffers.values, B, begin, end, first)
+    forward(network, batch.values, B, begin, end, first)
+
+
+@kernel
+def rows_loss(network: Network, data: Data, batch: Batch, B: int, begin: int, end: int, scale: float) -> int:
+    """Rows begin..end of a batch of B forward to their losses, and dZ of their logits; returns how many were right."""
+    rows_forward(network, data, batch, B, begin, end)
     last = len(network.layers) - 1
     N = network.layers[last - 1, N_]
     z = B * network.layers[last, INPUT] + begin * N
-    labels, targets = buffers.labels[begin:], buffers.targets[begin * N :]
-    return loss_backward(data.loss, buffers.values, z, end - begin, N, labels, targets, scale, buffers.losses, begin)
+    labels, targets = batch.labels[begin:], batch.targets[begin * N :]
+    return loss_backward(data.loss, batch.values, z, end - begin, N, labels, targets, scale, batch.losses, begin)
+
+
+@kernel
+def rows_backward(network: Network, data: Data, batch: Batch, B: int, begin: int, end: int, scale: float) -> int:
+    """Rows begin..end of a batch of B, which numbers[begin:end] name, to dZ of every layer; returns how many were
+    right."""
+    fetch(network, data, batch, begin, end)
+    right = rows_loss(network, data, batch, B, begin, end, scale)
+    backward(network, batch.values, B, begin, end)
+    return right
 
 
 @kernel
@@ -137,58 +163,106 @@ def total(numbers: Array, begin: int, end: int) -> float:
 
 
 @kernel
+def pack_dz(network: Network, batch: Batch, B: int, layer: int, scratch: Scratch) -> None:
+    """Bring dZ of a layer together in panels as wide as those of W: without, rows that are a power of two apart throw
+    each other out of the cache."""
+    N = network.layers[layer, N_]
+    dZ = Matrix(batch.values, B * network.layers[layer + 1, GRADIENT], N, 1)
+    pack(B, 0, N, N, network.layers[layer, PANEL], dZ, scratch.packed, 0)
+
+
+@kernel
+def scattered(network: Network, layer: int) -> int:
+    """The width of dW's only panel if it is so narrow that rows are scattered into it, else 0."""
+    wide = panel_width(network.params, network.layers[layer, N_], network.layers[layer, PANEL])
+    return wide if wide <= 2 * lanes(network.params) and wide >= network.layers[layer, N_] else 0
+
+
+@kernel
+def batch_begin(network: Network, source: Any, layer: int, begin: int, end: int, scratch: Scratch) -> None:
+    """What rows begin..end of dW = A.T @ dZ need: dZ packed, and the columns of A, if they are lists."""
+    data, batch, B = source
+    pack_dz(network, batch, B, layer, scratch)
+    if layer == 0 and len(data.lists.starts) > 0:
+        lists, packed, tile, wide = data.lists, scratch.packed, scratch.tile, scattered(network, layer)
+        if wide > 0:
+            scatter_rows(lists, batch.numbers, B, begin, end, wide, packed, tile, 0)
+        else:
+            flip(lists, batch.numbers, B, begin, end, scratch.cuts, scratch.columns, 0, 0)
+
+
+@kernel
 def batch_weights(
-    network: Network, source: tuple[Buffers, int], layer: int, k: int, rows: int, n: int, columns: int, scratch: Array
-) -> None:
-    """Rows k.. and columns n.. of dW = A.T @ dZ over a batch."""
-    buffers, B = source
-    K, N = network.layers[layer, K_], network.layers[layer, N_]
-    A = Matrix(buffers.values, B * network.layers[layer, INPUT] + k, 1, K)
-    dz = Matrix(
-        gradient_of(network, layer, buffers.values, buffers.gradients), B * network.layers[layer + 1, INPUT] + n, N, 1
-    )
-    C = Matrix(scratch, 0, panel_width(scratch, N - n), 1)
-    multiply_panel(rows, columns, B, A, dz, Matrix(network.zero, 0, 0, 1), C)
+    network: Network, source: Any, layer: int, k: int, rows: int, begin: int, n: int, wide: int, scratch: Scratch
+) -> int:
+    """Rows k.. of dW = A.T @ dZ over a batch, the panel of columns n.. . `begin` is the thread's first row. Returns
+    where in the tile it lies."""
+    data, batch, B = source
+    zero, C = Matrix(network.zero, 0, 0, 1), Matrix(scratch.tile, 0, wide, 1)
+    if layer == 0 and len(data.lists.starts) > 0:
+        if scattered(network, layer) > 0:
+            return (k - begin) * wide
+        numbers = scratch.cuts[:0]
+        multiply_lists(scratch.columns, numbers, k - begin, rows, wide, scratch.packed, n * B, zero, wide, C)
+        return 0
+    K, strip = network.layers[layer, K_], scratch.strip
+    if n == 0:
+        # A strip of A, whose rows lie K apart, is read by every panel: 128 hidden units, 92 to XXX GFLOP/s.
+        copy_strip(rows, B, Matrix(batch.values, B * network.layers[layer, INPUT] + k, 1, K), strip, 0)
+    multiply_panel(rows, wide, B, Matrix(strip, 0, 1, STRIP), Matrix(scratch.packed, n * B, wide, 1), zero, C)
+    return 0
 
 
 @kernel
-def batch_bias(network: Network, source: tuple[Buffers, int], layer: int, n: int, columns: int, scratch: Array) -> None:
+def batch_bias(network: Network, source: Any, layer: int, n: int, columns: int, scratch: Scratch) -> None:
     """Columns n.. of db, the sum of dZ over a batch."""
-    buffers, B = source
-    dz = gradient_of(network, layer, buffers.values, buffers.gradients)
-    A = Matrix(dz, B * network.layers[layer + 1, INPUT] + n, network.layers[layer, N_], 1)
-    sum_columns(B, columns, A, Matrix(network.zero, 0, 0, 1), scratch, 0)
+    _, batch, B = source
+    dZ = B * network.layers[layer + 1, GRADIENT] + n
+    sum_columns(
+        B,
+        columns,
+        Matrix(batch.values, dZ, network.layers[layer, N_], 1),
+        Matrix(network.zero, 0, 0, 1),
+        scratch.tile,
+        0,
+    )
 
 
 @kernel
-def sum_shards(shards: Shards, offset: int, count: int, scratch: Array) -> None:
+def sum_shards(shards: Shards, offset: int, count: int, out: Array) -> None:
     """Numbers offset.. of all shards' gradients, added in the shards' order."""
-    width = lanes(scratch)
+    width = lanes(out)
     for i in range(0, count, width):
         n = min(width, count - i)
         x = load_first(shards.gradients, offset + i, n, 0.0, 1)
         for s in range(1, shards.parts):
             x = x + load_first(shards.gradients, s * shards.size + offset + i, n, 0.0, 1)
-        store_first(scratch, i, n, x)
+        store_first(out, i, n, x)
+
+
+@kernel
+def shards_begin(network: Network, source: Shards, layer: int, begin: int, end: int, scratch: Scratch) -> None:
+    """Nothing to prepare."""
 
 
 @kernel
 def shards_weights(
-    network: Network, source: Shards, layer: int, k: int, rows: int, n: int, columns: int, scratch: Array
-) -> None:
+    network: Network, source: Shards, layer: int, k: int, rows: int, begin: int, n: int, wide: int, scratch: Scratch
+) -> int:
     """Rows k.. and columns n.. of dW, summed over the shards."""
-    K, wide = network.layers[layer, K_], panel_width(scratch, network.layers[layer, N_] - n)
-    sum_shards(source, network.layers[layer, WEIGHTS] + n * K + k * wide, rows * wide, scratch)
+    K = network.layers[layer, K_]
+    sum_shards(source, network.layers[layer, WEIGHTS] + n * K + k * wide, rows * wide, scratch.tile)
+    return 0
 
 
 @kernel
-def shards_bias(network: Network, source: Shards, layer: int, n: int, columns: int, scratch: Array) -> None:
+def shards_bias(network: Network, source: Shards, layer: int, n: int, columns: int, scratch: Scratch) -> None:
     """Columns n.. of db, summed over the shards."""
-    sum_shards(source, network.layers[layer, BIAS] + n, columns, scratch)
+    sum_shards(source, network.layers[layer, BIAS] + n, columns, scratch.tile)
 
 
 def _make_weights_step(
-    weights_gradient: Callable[..., None], bias_gradient: Callable[..., None]
+    begin_layer: Callable[..., None], weights_gradient: Callable[..., int], bias_gradient: Callable[..., None]
 ) -> Callable[..., None]:
     @kernel
     def weights_step(
@@ -200,55 +274,65 @@ def _make_weights_step(
         step: int,
         t: int,
         threads: int,
-        scratch: Array,
+        scratch: Scratch,
     ) -> None:
         """Thread t's rows of every W and columns of every b: a tile's gradient, which stays in L1, then its step."""
-        params, first, second = network.params, memory.first, memory.second
+        params, first, second, tile = network.params, memory.first, memory.second, scratch.tile
         for layer in range(len(network.layers) - 1):
-            K, N = network.layers[layer, K_], network.layers[layer, N_]
+            K, N, widest = network.layers[layer, K_], network.layers[layer, N_], network.layers[layer, PANEL]
             begin, end = share(K, STRIP, t, threads)
+            if begin < end:
+                begin_layer(network, source, layer, begin, end, scratch)
             for k in range(begin, end, STRIP):
                 rows, n = min(STRIP, end - k), 0
                 while n < N:
-                    wide = panel_width(scratch, N - n)
-                    weights_gradient(network, source, layer, k, rows, n, min(wide, N - n), scratch)
+                    wide = panel_width(tile, N - n, widest)
                     p = network.layers[layer, WEIGHTS] + n * K + k * wide
-                    update(rule, step, decay, params, p, scratch, 0, first, second, p, rows * wide)
+                    for i in range(p, p + rows * wide, lanes(tile)):  # W comes from L2 meanwhile
+                        prefetch(params, i)
+                        if len(first) > 0:
+                            prefetch(first, i)
+                        if len(second) > 0:
+                            prefetch(second, i)
+                    g = weights_gradient(network, source, layer, k, rows, begin, n, wide, scratch)
+                    update(rule, step, decay, params, p, tile, g, first, second, p, rows * wide)
                     n += wide
                 if layer > 0:
                     transpose_rows(network, layer, k, k + rows)
-            wide = STRIP * lanes(scratch)
+            wide = STRIP * lanes(tile)
             begin, end = share(N, wide, t, threads)
             for n in range(begin, end, wide):
                 count, p = min(wide, end - n), network.layers[layer, BIAS] + n
                 bias_gradient(network, source, layer, n, count, scratch)
-                update(rule, step, 0.0, params, p, scratch, 0, first, second, p, count)
+                update(rule, step, 0.0, params, p, tile, 0, first, second, p, count)
 
     return weights_step
 
 
-batch_step = _make_weights_step(batch_weights, batch_bias)
-shards_step = _make_weights_step(shards_weights, shards_bias)
+batch_step = _make_weights_step(batch_begin, batch_weights, batch_bias)
+shards_step = _make_weights_step(shards_begin, shards_weights, shards_bias)
 
 
 @kernel
 def add_gradients(
-    network: Network, compressed: Compressed, block: int, buffers: Buffers, B: int, out: Array, out0: int, fresh: bool
+    network: Network, data: Data, block: int, batch: Batch, B: int, scratch: Scratch, out: Array, out0: int, fresh: bool
 ) -> None:
     """The gradient of a block of rows, laid out as the parameters; added to what is there unless `fresh`."""
-    for layer in range(len(network.layers) - 1):
-        K, N = network.layers[layer, K_], network.layers[layer, N_]
-        dz = gradient_of(network, layer, buffers.values, buffers.gradients)
-        dz0 = B * network.layers[layer + 1, INPUT]
-        A = Matrix(buffers.values, B * network.layers[layer, INPUT], 1, K)
-        zero, n = Matrix(network.zero, 0, 0, 1), 0
-        if layer == 0 and len(compressed.starts) > 0:
-            add_block_gradient(network, compressed, block, dz, dz0, out, out0, fresh)
-            n = N
-        while n < N:
-            wide = panel_width(out, N - n)
-            C = Matrix(out, out0 + network.layers[layer, WEIGHTS] + n * K, wide, 1)
-            multiply_panel(K, min(wide, N - n), B, A, Matrix(dz, dz0 + n, N, 1), zero if fresh else C, C)
-            n += wide
-        db = out0 + network.layers[layer, BIAS]
-        sum_columns(B, N, Matrix(dz, dz0, N, 1), zero if fresh else Matrix(out, db, 0, 1), out, db)
+    layers, nothing = network.layers, Matrix(network.zero, 0, 0, 1)
+    for layer in range(len(layers) - 1):
+        K, N, dw = layers[layer, K_], layers[layer, N_], out0 + layers[layer, WEIGHTS]
+        pack_dz(network, batch, B, layer, scratch)
+        if layer == 0 and len(data.lists.starts) > 0:
+            add_columns(network, data.blocks, block * (K + 1), B, scratch.packed, out, dw, fresh)
+        else:
+            A = B * layers[layer, INPUT]
+            for k in range(0, K, STRIP):
+                rows, n = min(STRIP, K - k), 0
+                copy_strip(rows, B, Matrix(batch.values, A + k, 1, K), scratch.strip, 0)
+                while n < N:
+                    wide = panel_width(out, N - n, layers[layer, PANEL])
+                    C, dZ = Matrix(out, dw + n * K + k * wide, wide, 1), Matrix(scratch.packed, n * B, wide, 1)
+                    multiply_panel(rows, wide, B, Matrix(scratch.strip, 0, 1, STRIP), dZ, nothing if fresh else C, C)
+                    n += wide
+        db, dZ = out0 + layers[layer, BIAS], Matrix(batch.values, B * layers[layer + 1, GRADIENT], N, 1)
+        sum_columns(B, N, dZ, nothing if fresh else Matrix(out, db, 0, 1), out, db)

@@ -13,7 +13,7 @@ from numba.core import cgutils
 from .compile import Array, intrinsic, kernel
 
 # Slots of the array, a cache line apart so that no two threads write to one line for different reasons.
-ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, SLOTS = 0, 8, 16, 24, 32, 40, 48, 56
+ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, ABANDONED, SLOTS = 0, 8, 16, 24, 32, 40, 48, 56, 64
 
 # A meeting takes 0.3 us; after this many looks (about 50 us) a thread offers its core to others.
 SPINS = 2000
@@ -72,7 +72,7 @@ def _pause(typing: Any) -> Any:
 
 @kernel
 def barrier(control: Array, threads: int) -> None:
-    """Wait until all `threads` threads are here."""
+    """Wait until all `threads` threads are here; in vain once ABANDONED is set, because one could not be started."""
     if threads == 1:
         return
     generation = atomic_load(control, GENERATION)
@@ -85,6 +85,8 @@ def barrier(control: Array, threads: int) -> None:
         looks += 1
         if looks < SPINS:
             _pause()
+        elif atomic_load(control, ABANDONED):
+            return
         else:
             _yield_cpu()
 

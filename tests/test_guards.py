@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import MLP, compiled, compression, packing
+from fastnn import MLP, compiled, features, packing
 
 Array = NDArray[Any]
 ZONE = 1024  # numbers on either side; more than any tile is wide
@@ -49,7 +49,7 @@ class Fence:
 @pytest.fixture
 def fence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fence]:
     fence = Fence()
-    for module in (packing, compiled, compression):
+    for module in (packing, compiled, features):
         monkeypatch.setattr(module, "aligned", fence.aligned)
     yield fence
     assert fence.taken

@@ -19,9 +19,8 @@ ENTRIES = {
     """,
     "inference": "predict evaluate",
     "losses": "softmax_cross_entropy binary_cross_entropy squared_error",
-    "matmul": """
-        matmul_bias matmul_bias_backward_input matmul_bias_backward_weights matmul_bias_backward_bias
-    """,
+    "matmul": "matmul_bias matmul_bias_backward",
+    "sparse": "count_nonzeros compress_rows compress_blocks",
     "training": "train_minibatches train_full_batch",
 }
 
@@ -62,6 +61,7 @@ def test_the_common_settings() -> None:
     assert options["error_model"] == "numpy"
     assert set(options["fastmath"]) == FASTMATH == {"reassoc", "contract", "arcp", "afn", "nsz"}
     assert not options.get("boundscheck")
+    assert options["_nrt"] is False  # a kernel that allocates does not compile, and no references are counted
 
 
 def test_all_kernels_are_found() -> None:

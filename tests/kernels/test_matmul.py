@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import reference
+from fastnn import reference, workers
 from fastnn.kernels import matmul
+from fastnn.kernels.sync import SLOTS
 
 Array = NDArray[Any]
 DType = np.dtype[Any]
@@ -32,139 +33,125 @@ def make_arrays(sizes: Sizes, dtype: DType, rng: np.random.Generator) -> tuple[A
     return X, W, b, dZ
 
 
-def make_block(guarded: Guarded, dtype: DType) -> Array:
-    """The scratch that the kernels ask for."""
-    return guarded(np.full(matmul.block_size(dtype.itemsize), np.nan, dtype))
+class Products:
+    """The kernels on guarded arrays, in so many threads; scratch is full of NaN."""
+
+    def __init__(self, guarded: Guarded, blank: Blank, threads: int = 1, *, packed: bool = True) -> None:
+        self.guarded, self.blank, self.threads, self.packed = guarded, blank, threads, packed
+
+    def _run(self, kernel: Callable[..., None], dtype: DType, arrays: list[Array], sizes: Sizes, *packed: int) -> None:
+        control = np.zeros(SLOTS, np.int64)
+        scratch = [self.guarded(np.full(size, np.nan, dtype)) for size in packed]
+        strips = [self.guarded(np.full(matmul.ROWS * matmul.DEPTH, np.nan, dtype)) for _ in range(self.threads)]
+        workers.run(
+            lambda t: kernel(t, self.threads, control, *arrays, *sizes, *scratch, strips[t]), self.threads, control
+        )
+
+    def forward(self, X: Array, W: Array, b: Array) -> Array:
+        (M, K), N = X.shape, len(b)
+        z = self.blank(M * N)
+        size = K * padded(N) if self.packed else 0
+        self._run(matmul.matmul_bias, X.dtype, [*map(self.guarded, (X, W, b)), z], (M, K, N), size)
+        return z
+
+    def backward(self, dZ: Array, X: Array, W: Array) -> tuple[Array, Array, Array]:
+        M, (K, N) = len(X), W.shape
+        results = self.blank(M * K), self.blank(K * N), self.blank(N)
+        arrays = [*map(self.guarded, (dZ, X, W, np.zeros(max(K, N), X.dtype))), *results]
+        self._run(matmul.matmul_bias_backward, X.dtype, arrays, (M, K, N), N * padded(K), M * padded(N))
+        return results
+
+
+def padded(columns: int) -> int:
+    """Room for this many columns in panels of two registers."""
+    return -(-columns // 32) * 32
+
+
+@pytest.fixture
+def products(guarded: Guarded, blank: Blank) -> Products:
+    return Products(guarded, blank)
 
 
 def wide(*arrays: Array) -> list[Array]:
     return [array.astype(np.float64) for array in arrays]
 
 
-def test_matmul_bias(sizes: Sizes, dtype: DType, guarded: Guarded, blank: Blank, rng: Any, assert_close: Close) -> None:
-    M, K, N = sizes
+@pytest.mark.parametrize("packed", [True, False])
+def test_matmul_bias(
+    sizes: Sizes, packed: bool, dtype: DType, guarded: Guarded, blank: Blank, rng: Any, assert_close: Close
+) -> None:
     X, W, b, _ = make_arrays(sizes, dtype, rng)
-    z = blank(M * N)
-    matmul.matmul_bias(guarded(X), guarded(W), guarded(b), z, K, N, 0, M, make_block(guarded, dtype))
+    z = Products(guarded, blank, packed=packed).forward(X, W, b)
     scale = reference.matmul_bias(*wide(abs(X), abs(W), abs(b)))
-    assert_close(z, reference.matmul_bias(*wide(X, W, b)), K + 1, scale.ravel())
+    assert_close(z, reference.matmul_bias(*wide(X, W, b)), sizes[1] + 1, scale.ravel())
 
 
-def test_backward_input(
-    sizes: Sizes, dtype: DType, guarded: Guarded, blank: Blank, rng: Any, assert_close: Close
-) -> None:
-    M, K, N = sizes
-    X, W, _, dZ = make_arrays(sizes, dtype, rng)
-    dx, zero = blank(M * K), guarded(np.zeros(K, dtype))
-    matmul.matmul_bias_backward_input(guarded(dZ), guarded(W.T), zero, dx, K, N, 0, M, make_block(guarded, dtype))
-    scale = reference.matmul_bias_backward(*wide(abs(dZ), abs(X), abs(W)))[0]
-    assert_close(dx, reference.matmul_bias_backward(*wide(dZ, X, W))[0], N, scale.ravel())
-
-
-def test_backward_weights(
-    sizes: Sizes, dtype: DType, guarded: Guarded, blank: Blank, rng: Any, assert_close: Close
-) -> None:
-    M, K, N = sizes
-    X, W, _, dZ = make_arrays(sizes, dtype, rng)
-    dw, zero = blank(K * N), guarded(np.zeros(N, dtype))
-    matmul.matmul_bias_backward_weights(guarded(dZ), guarded(X), zero, dw, M, K, N, 0, K, make_block(guarded, dtype))
-    scale = reference.matmul_bias_backward(*wide(abs(dZ), abs(X), abs(W)))[1]
-    assert_close(dw, reference.matmul_bias_backward(*wide(dZ, X, W))[1], M, scale.ravel())
-
-
-def test_backward_bias(
-    sizes: Sizes, dtype: DType, guarded: Guarded, blank: Blank, rng: Any, assert_close: Close
-) -> None:
+def test_backward(sizes: Sizes, dtype: DType, products: Products, rng: Any, assert_close: Close) -> None:
     M, _, N = sizes
-    dZ = make_arrays(sizes, dtype, rng)[3]
-    db = blank(N)
-    matmul.matmul_bias_backward_bias(guarded(dZ), guarded(np.zeros(N, dtype)), db, M, N)
-    assert_close(db, dZ.astype(np.float64).sum(axis=0), M, abs(dZ).sum(axis=0))
+    X, W, _, dZ = make_arrays(sizes, dtype, rng)
+    found = products.backward(dZ, X, W)
+    expected = reference.matmul_bias_backward(*wide(dZ, X, W))
+    scales = reference.matmul_bias_backward(*wide(abs(dZ), abs(X), abs(W)))
+    for result, exact, roundings, scale in zip(found, expected, (N, M, M), scales, strict=True):
+        assert_close(result, exact, roundings, scale.ravel())
 
 
-# --- ranges of rows
+@pytest.mark.parametrize("threads", [2, 3, 5])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (70, 70, 37), (100, 7, 10), (65, 300, 530)])
+def test_any_number_of_threads(
+    shape: Sizes, threads: int, dtype: DType, guarded: Guarded, blank: Blank, rng: Any
+) -> None:
+    """Every row and column has the same bits, whichever thread makes it."""
+    X, W, b, dZ = make_arrays(shape, dtype, rng)
+    alone, together = Products(guarded, blank), Products(guarded, blank, threads)
+    np.testing.assert_array_equal(together.forward(X, W, b), alone.forward(X, W, b))
+    for ours, expected in zip(together.backward(dZ, X, W), alone.backward(dZ, X, W), strict=True):
+        np.testing.assert_array_equal(ours, expected)
 
 
-@pytest.mark.parametrize("part", [(0, 0), (0, 1), (1, 5), (7, 40), (5, 70), (69, 70)])
-def test_only_the_rows_asked_for(part: tuple[int, int], dtype: DType, guarded: Guarded, blank: Blank, rng: Any) -> None:
-    """Rows begin..end and no others are written, with the bits that the whole product has there."""
-    begin, end = part
-    M, K, N = 70, 70, 37
-    X, W, b, dZ = make_arrays((M, K, N), dtype, rng)
-    block, zero = make_block(guarded, dtype), guarded(np.zeros(max(K, N), dtype))
-    products: dict[str, tuple[Callable[..., None], tuple[Array, ...], tuple[int, ...], int]] = {
-        "forward": (matmul.matmul_bias, (X, W, b), (K, N), N),
-        "input": (matmul.matmul_bias_backward_input, (dZ, W.T, zero), (K, N), K),
-        "weights": (matmul.matmul_bias_backward_weights, (dZ, X, zero), (M, K, N), N),
-    }
-    for product, (kernel, inputs, counts, columns) in products.items():
-        whole, some = blank(70 * columns), blank(70 * columns)
-        kernel(*map(guarded, inputs), whole, *counts, 0, 70, block)
-        kernel(*map(guarded, inputs), some, *counts, begin, end, block)
-        written = slice(begin * columns, end * columns)
-        np.testing.assert_array_equal(some[written], whole[written], err_msg=product)
-        some[written] = np.nan
-        assert np.isnan(some).all(), product
-
-
-# --- strips: both matrices are copied together
+# --- strips: both matrices are brought together
 
 
 @pytest.mark.parametrize("M", [64, 100, 511, 515])
 @pytest.mark.parametrize("K", [1, 255, 300])
 @pytest.mark.parametrize("N", [512, 545])
-def test_large_products(M: int, K: int, N: int, guarded: Guarded, blank: Blank, dtype: DType) -> None:
-    rng = np.random.default_rng(M + K + N)
-    X, W, b = rng.normal(size=(M, K)).astype(dtype), rng.normal(size=(K, N)).astype(dtype), np.zeros(N, dtype)
-    z, block = blank(M * N), make_block(guarded, dtype)
-    matmul.matmul_bias(guarded(X), guarded(W), guarded(b), z, K, N, 0, M, block)
-    bound = 4 * K * np.finfo(dtype).eps * (np.abs(X).astype(float) @ np.abs(W) + 1)
-    assert (np.abs(z.reshape(M, N) - X.astype(float) @ W) <= bound).all()
-
-
-@pytest.mark.parametrize(("K", "N"), [(1, 1), (15, 17), (16, 16), (33, 64), (100, 7)])
-def test_transpose(K: int, N: int, guarded: Guarded, blank: Blank, dtype: DType) -> None:
-    W, out = np.random.default_rng(0).normal(size=(K, N)).astype(dtype), blank(K * N)
-    matmul.transpose_matrix(guarded(W), out, K, N)
-    np.testing.assert_array_equal(out.reshape(N, K), W.T)
+def test_large_products(M: int, K: int, N: int, products: Products, dtype: DType, rng: Any) -> None:
+    X, W, b, _ = make_arrays((M, K, N), dtype, rng)
+    z = products.forward(X, W, b).reshape(M, N)
+    bound = 4 * K * np.finfo(dtype).eps * (np.abs(X).astype(float) @ np.abs(W) + np.abs(b))
+    assert (np.abs(z - (X.astype(float) @ W + b)) <= bound).all()
 
 
 # --- blocks and special values
 
 
 @pytest.mark.parametrize("K", [255, 256, 257, 512, 600])
-@pytest.mark.parametrize("M", [5, 63, 64])  # W read where it is, and copied together before
+@pytest.mark.parametrize("packed", [True, False])
 def test_depth_of_blocks(
-    M: int, K: int, dtype: DType, guarded: Guarded, blank: Blank, rng: Any, assert_close: Close
+    K: int, packed: bool, dtype: DType, guarded: Guarded, blank: Blank, rng: Any, assert_close: Close
 ) -> None:
-    test_matmul_bias((M, K, 33), dtype, guarded, blank, rng, assert_close)
+    test_matmul_bias((63, K, 33), packed, dtype, guarded, blank, rng, assert_close)
 
 
-def test_no_inputs_leave_the_bias(dtype: DType, guarded: Guarded, blank: Blank, rng: Any) -> None:
+@pytest.mark.parametrize("packed", [True, False])
+def test_no_inputs_leave_the_bias(packed: bool, dtype: DType, guarded: Guarded, blank: Blank, rng: Any) -> None:
     X, W, b, _ = make_arrays((70, 0, 19), dtype, rng)
-    z = blank(70 * 19)
-    matmul.matmul_bias(guarded(X), guarded(W), guarded(b), z, 0, 19, 0, 70, make_block(guarded, dtype))
+    z = Products(guarded, blank, packed=packed).forward(X, W, b)
     np.testing.assert_array_equal(z.reshape(70, 19), np.tile(b, (70, 1)))
 
 
-def test_small_whole_numbers_are_exact(sizes: Sizes, dtype: DType, guarded: Guarded, blank: Blank, rng: Any) -> None:
+def test_small_whole_numbers_are_exact(sizes: Sizes, dtype: DType, products: Products, rng: Any) -> None:
     M, K, N = sizes
     X, W, b = (rng.integers(-8, 9, shape) for shape in ((M, K), (K, N), N))
-    z = blank(M * N)
-    x, w, bias = (guarded(array.astype(dtype)) for array in (X, W, b))
-    matmul.matmul_bias(x, w, bias, z, K, N, 0, M, make_block(guarded, dtype))
+    z = products.forward(*(array.astype(dtype) for array in (X, W, b)))
     np.testing.assert_array_equal(z.reshape(M, N), X @ W + b)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_not_a_number_stays_in_its_row_and_column(
-    value: float, dtype: DType, guarded: Guarded, blank: Blank, rng: Any
-) -> None:
-    M, K, N = 70, 33, 35
-    X, W, b, _ = make_arrays((M, K, N), dtype, rng)
+def test_not_a_number_stays_in_its_row_and_column(value: float, dtype: DType, products: Products, rng: Any) -> None:
+    X, W, b, _ = make_arrays((70, 33, 35), dtype, rng)
     X[5, 7], W[32, 34], W[:32, 34] = value, value, 0
-    z = blank(M * N)
-    matmul.matmul_bias(guarded(X), guarded(W), guarded(b), z, K, N, 0, M, make_block(guarded, dtype))
+    z = products.forward(X, W, b)
     with np.errstate(invalid="ignore"):
         expected = reference.matmul_bias(*wide(X, W, b))
     np.testing.assert_array_equal(np.isnan(z), np.isnan(expected).ravel())

@@ -1,0 +1,124 @@
+"""How kernels read features: rows of numbers as they are, or lists without the zeros. See kernels/sparse.py."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import workers
+from .csr import CSR, MOST_SHORT
+from .kernels import sparse
+from .kernels.network import FLOAT32, FLOAT64, UINT8, Rows
+from .kernels.sparse import Lists
+from .packing import aligned
+
+Array = NDArray[Any]
+KINDS = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
+
+# An entry costs 7 to 130 cycles, by how wide the first layer is, a number of a dense row 2 to 40: all of a step.
+MOST_DENSE = 0.3
+# Rows that show whether the rest is worth counting: reading a large file once more takes long.
+SAMPLE = 4096
+
+
+def rows_of(X: Array | CSR) -> Rows:
+    """How kernels read X, which `inputs.features` has checked; X must live as long."""
+    if isinstance(X, CSR):
+        return Rows(0, 0, UINT8, 1.0)  # which nobody reads
+    return Rows(X.ctypes.data, X.strides[0], KINDS[X.dtype.name], 1 / 255 if X.dtype == np.uint8 else 1.0)
+
+
+def lists_of(X: CSR, dtype: np.dtype[Any]) -> Lists:
+    """The same for rows without zeros; their values are not copied."""
+    coded = X.dtype == np.uint8
+    values = X.values if coded or X.dtype == dtype else X.values.astype(dtype)
+    none = np.zeros(0, np.uint8), np.zeros(0, dtype)
+    codes, numbers = (values, none[1]) if coded else (none[0], values)
+    return Lists(X.starts, X.columns, codes, numbers, _table(dtype))
+
+
+def no_lists(dtype: np.dtype[Any]) -> Lists:
+    """What stands for dense features."""
+    return _room(0, 0, 0, dtype, coded=False)
+
+
+def _room(lists: int, entries: int, places: int, dtype: np.dtype[Any], *, coded: bool) -> Lists:
+    """Memory for so many lists, with so many entries altogether, at places below this."""
+    codes, values = (entries, 0) if coded else (0, entries)
+    return Lists(
+        starts=aligned(lists + 1 if lists else 0, np.dtype(np.int64)),
+        places=aligned(entries, np.dtype(np.uint16 if places <= MOST_SHORT else np.int32)),
+        codes=aligned(codes, np.dtype(np.uint8)),
+        values=aligned(values, dtype),
+        table=_table(dtype),
+    )
+
+
+def _table(dtype: np.dtype[Any]) -> Array:
+    """The features that the uint8 numbers stand for."""
+    table: Array = np.arange(256, dtype=dtype) * dtype.type(1 / 255)
+    return table
+
+
+def compress(X: Array, dtype: np.dtype[Any], threads: int, *, always: bool = False) -> Lists:
+    """X, which `inputs.features` has checked, row by row, if more than two thirds of it are zeros, and so much memory
+    is free; else no lists. always: whatever it holds."""
+    m, K = X.shape
+    if not always and _density(X[:: -(-m // SAMPLE)], dtype, threads) > 1.5 * MOST_DENSE:
+        return no_lists(dtype)
+    counts = _counts(X, dtype, threads)
+    entries, coded = int(counts.sum()), X.dtype == np.uint8
+    if not always and (entries > MOST_DENSE * m * K or entries * (dtype.itemsize + 4) > _free_memory()):
+        return no_lists(dtype)
+    out = _room(m, entries, K, dtype, coded=coded)
+    np.cumsum(counts, out=out.starts[1:])
+    raw, lines = _raw(X), [aligned(K, dtype) for _ in range(threads)]
+    sparse.compress_rows(0, 1, raw, 0, K, lines[0], out)  # compiles, in the main thread
+    workers.run(lambda t: sparse.compress_rows(t, threads, raw, m, K, lines[t], out), threads)
+    return out
+
+
+def _raw(X: Array) -> Rows:
+    """X as it is: the numbers of uint8 features are codes."""
+    return rows_of(X)._replace(factor=1.0)
+
+
+def _counts(X: Array, dtype: np.dtype[Any], threads: int) -> Array:
+    """How many numbers of every row are not zero."""
+    m, K = X.shape
+    raw, counts, lines = _raw(X), np.zeros(m, np.int64), [aligned(K, dtype) for _ in range(threads)]
+    sparse.count_nonzeros(0, 1, raw, 0, K, lines[0], counts)  # compiles, in the main thread
+    workers.run(lambda t: sparse.count_nonzeros(t, threads, raw, m, K, lines[t], counts), threads)
+    return counts
+
+
+def _density(X: Array, dtype: np.dtype[Any], threads: int) -> float:
+    return float(_counts(X, dtype, threads).sum() / X.size)
+
+
+def _free_memory() -> float:
+    """Bytes of memory that nothing needs now, as far as the system tells."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES"))
+    except (AttributeError, OSError, ValueError):
+        return float("inf")
+
+
+def compress_blocks(lists: Lists, m: int, K: int, block: int, threads: int) -> Lists:
+    """The columns of every block of rows: list b * (K + 1) + k is column k of block b."""
+    out = _room(-(-m // block) * (K + 1), len(lists.places), block, lists.table.dtype, coded=len(lists.codes) > 0)
+    numbers = [np.zeros(block, np.int64) for _ in range(threads)]
+    cuts = [np.zeros(2 * block, np.int64) for _ in range(threads)]
+    sparse.compress_blocks(0, 1, lists, 0, K, block, numbers[0], cuts[0], out)  # compiles, in the main thread
+    workers.run(lambda t: sparse.compress_blocks(t, threads, lists, m, K, block, numbers[t], cuts[t], out), threads)
+    return out
+
+
+def batch_room(lists: Lists, rows: int, K: int) -> Lists:
+    """Memory for the columns of any batch of so many rows."""
+    counts = np.diff(lists.starts)
+    longest = int(np.partition(counts, len(counts) - rows)[len(counts) - rows :].sum())
+    return _room(K, longest, rows, lists.table.dtype, coded=len(lists.codes) > 0)
