@@ -18,23 +18,29 @@ class Pace:
     def __init__(self, threads: int) -> None:
         self.best, self.other = threads, 1
         self.step_seconds: dict[int, float] = {}
-        self.runs, self.until_trial = 0, 0.0
+        self.known: set[int] = set()  # numbers of threads whose time is more than an order of magnitude
+        self.until_trial = 0.0
 
     def next(self) -> tuple[int, int]:
         """Threads, and how many steps to take with them."""
-        if self.runs == 0:  # the first step, with cold caches, only shows the order of magnitude
-            return self.best, 1
-        known = self.step_seconds[self.best]
-        if self.runs > 1 and self.other != self.best and self.until_trial <= 0 and known < TRIAL_SECONDS:
-            return self.other, max(1, int(TRIAL_SECONDS / self.step_seconds.get(self.other, known)))
-        return self.best, max(1, int((RUN_SECONDS if self.runs > 1 else TRIAL_SECONDS) / known))
+        if self.best not in self.known:
+            return self.best, self._steps(self.best, TRIAL_SECONDS)
+        short = self.step_seconds[self.best] < TRIAL_SECONDS
+        if short and self.other != self.best and (self.other not in self.known or self.until_trial <= 0):
+            return self.other, self._steps(self.other, TRIAL_SECONDS)
+        return self.best, self._steps(self.best, RUN_SECONDS)
+
+    def _steps(self, threads: int, seconds: float) -> int:
+        """How many fill this time; one where nothing is known, which shows the order of magnitude."""
+        return max(1, int(seconds / self.step_seconds.get(threads, seconds)))
 
     def measured(self, threads: int, steps: int, seconds: float) -> None:
         """So many steps took so long."""
         self.step_seconds[threads] = seconds / steps
-        self.runs += 1
         self.until_trial -= seconds
+        if seconds >= TRIAL_SECONDS / 2:
+            self.known.add(threads)
         if threads == self.other:
             self.until_trial = AGAIN_SECONDS
-        if self.step_seconds.get(self.other, float("inf")) < self.step_seconds[self.best]:
+        if self.other in self.known and self.step_seconds[self.other] < self.step_seconds[self.best]:
             self.best, self.other = self.other, self.best

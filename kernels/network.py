@@ -20,6 +20,7 @@ from .matmul import PACKED, Matrix, multiply, panel_width, transpose
 from .simd import (
     full,
     lanes,
+    prefetch_bytes,
     store,
     store_first,
     widen_first_float32,
@@ -35,6 +36,7 @@ from .simd import (
 K_, N_, ACTIVATION, WEIGHTS, BIAS, TRANSPOSED, INPUT, GRADIENT, PANEL, COLUMNS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
 
 UINT8, FLOAT32, FLOAT64 = 0, 1, 2
+LINE = 64  # bytes of a cache line
 
 
 class Rows(NamedTuple):
@@ -89,6 +91,14 @@ def widen_row(rows: Rows, row: int, out: Array, offset: int, K: int) -> None:
         _widen_float32(rows, row, out, offset, K)
     else:
         _widen_float64(rows, row, out, offset, K)
+
+
+@kernel
+def prefetch_row(rows: Rows, row: int, K: int) -> None:
+    """Ask for a row of features."""
+    size = 1 if rows.kind == UINT8 else 4 if rows.kind == FLOAT32 else 8
+    for byte in range(0, K * size, LINE):
+        prefetch_bytes(rows.address + row * rows.stride + byte)
 
 
 @kernel

@@ -183,6 +183,18 @@ def prefetch(typing: Any, array: types.Type, index: types.Type) -> Any:
     return types.void(array, types.intp), generate
 
 
+@intrinsic
+def prefetch_bytes(typing: Any, address: types.Type) -> Any:
+    """The same for the byte at a raw address, to be read soon."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        pointer = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+        call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *(ir.IntType(32)(value) for value in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), generate
+
+
 def llvm_first(builder: Any, count: Any, lanes: int) -> Any:
     """A mask of the first `count` lanes."""
     short = ir.IntType(32)

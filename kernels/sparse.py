@@ -14,8 +14,8 @@ from .activations import activate
 from .arithmetic import multiply_add
 from .compile import Array, entry, kernel
 from .matmul import Matrix, panel_width
-from .network import ACTIVATION, BIAS, INPUT, K_, N_, PANEL, WEIGHTS, Network, Rows, widen_row
-from .simd import full, item, lanes, load, load_first, set_item, store, store_first
+from .network import ACTIVATION, BIAS, INPUT, K_, LINE, N_, PANEL, WEIGHTS, Network, Rows, widen_row
+from .simd import full, item, lanes, load, load_first, prefetch, set_item, store, store_first
 from .sync import share
 
 # Registers of the widest panel: so many sums of a row of W or dW run at once, 1.8 times as fast as two by two.
@@ -34,6 +34,21 @@ class Lists(NamedTuple):
     codes: Array
     values: Array
     table: Array
+
+
+@kernel
+def prefetch_list(lists: Lists, i: int) -> None:
+    """Ask for list i's entries."""
+    places, codes, values = lists.places, lists.codes, lists.values
+    begin, end = lists.starts[i], lists.starts[i + 1]
+    for j in range(begin, end, LINE // places.itemsize):
+        prefetch(places, j)
+    if len(codes) > 0:
+        for j in range(begin, end, LINE):
+            prefetch(codes, j)
+    else:
+        for j in range(begin, end, LINE // values.itemsize):
+            prefetch(values, j)
 
 
 # --- compressing

@@ -23,12 +23,13 @@ from .network import (
     Rows,
     backward,
     forward,
+    prefetch_row,
     transpose_rows,
     widen_row,
 )
 from .optimizers import Rule, update
 from .simd import lanes, load_first, prefetch, store_first
-from .sparse import Lists, add_columns, first_layer, flip, multiply_lists, scatter_rows
+from .sparse import Lists, add_columns, first_layer, flip, multiply_lists, prefetch_list, scatter_rows
 from .sync import share
 
 # Rows that pass through a network together in full-batch training and prediction: 128 x 784 float32 are 400 KB of L2.
@@ -94,6 +95,17 @@ class Memory(NamedTuple):
 
 
 # --- rows: forward and backward
+
+
+@kernel
+def prefetch_rows(network: Network, data: Data, order: Array, begin: int, end: int) -> None:
+    """Ask for the features of rows order[begin:end], which come from memory while something else is computed."""
+    K = network.layers[0, K_]
+    for i in range(begin, end):
+        if len(data.lists.starts) > 0:
+            prefetch_list(data.lists, order[i])
+        else:
+            prefetch_row(data.rows, order[i], K)
 
 
 @kernel

@@ -21,6 +21,7 @@ from .steps import (
     Shards,
     add_gradients,
     batch_step,
+    prefetch_rows,
     rows_backward,
     shards_step,
     total,
@@ -62,6 +63,8 @@ def train_minibatches(
         begin, end = share(B, TILE_ROWS, t, threads)
         for i in range(begin, end):
             batch.numbers[i] = order[epoch * m + start + i]
+        ahead = epoch * m + start + B  # the next batch's rows come from memory meanwhile
+        prefetch_rows(network, data, order, min(ahead + begin, len(order)), min(ahead + end, len(order)))
         right[8 * t] = rows_backward(network, data, batch, B, begin, end, 1.0 / B)
         if not math.isfinite(total(batch.losses, begin, end)):
             atomic_store(control, DIVERGED, 1)
