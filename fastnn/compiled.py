@@ -19,9 +19,9 @@ from .kernels import cache, inference, training
 from .kernels.matmul import STRIP
 from .kernels.network import K_, N_
 from .kernels.optimizers import Rule
-from .kernels.simd import TILE_ROWS
-from .kernels.sparse import WIDEST, Lists
-from .kernels.steps import BLOCK, Batch, Data, Memory, Scratch, Shards
+from .kernels.simd import REGISTER_BYTES, TILE_ROWS
+from .kernels.sparse import WIDEST
+from .kernels.steps import BLOCK, Batch, Data, Memory, Parts, Scratch, Shards
 from .kernels.sync import DIVERGED, SLOTS, STEPS
 from .optimizers import OPTIMIZERS
 from .pace import Pace
@@ -31,6 +31,9 @@ from .trainer import Plan, Poll, State
 Array = NDArray[Any]
 # Full-batch gradients are summed in this many parts at most, whatever the number of threads.
 SHARDS = 16
+
+# The first layer is shared by its columns if the busiest thread has at most so many times its even share of them.
+UNEVEN = 1.35
 
 # From this many epochs on leaving out the zeros pays, in mini-batches and in the full batch: finding them in MNIST
 # takes 25 ms on two threads; an epoch then takes 50 ms less, a step on all rows 10.
@@ -58,15 +61,32 @@ def batch_of(layout: Layout, B: int) -> Batch:
     )
 
 
-def scratch_of(layout: Layout, B: int, columns: Lists) -> Scratch:
-    """A thread's own, for batches of B rows; columns: room for theirs."""
+def scratch_of(layout: Layout, B: int, inputs: int) -> Scratch:
+    """A thread's own, for batches of B rows, of so many inputs."""
     return Scratch(
         tile=aligned(max(STRIP * WIDEST, 2 * int(layout.layers[0, K_])) * layout.lanes, layout.dtype),
         strip=aligned(B * STRIP, layout.dtype),
         packed=aligned(B * layout.widest, layout.dtype),
-        columns=columns,
+        inputs=aligned(B * inputs, layout.dtype),
         cuts=np.zeros(2 * B, np.int64),
     )
+
+
+def sharing(N: int, dtype: np.dtype[Any], threads: int, *, lists: bool) -> tuple[int, bool]:
+    """How the first layer's W with N columns is laid out for so many threads: registers of its widest panel, and
+    whether threads share it by its columns.
+
+    Lists are read once for every panel, so that wide ones are better; by columns is better where it can be even.
+    """
+    registers = -(-N * dtype.itemsize // REGISTER_BYTES)
+    if lists and registers <= 2:
+        return 2, False
+    for panel in (8, 4) if lists else (2,):
+        panels = -(-registers // panel)
+        busiest = min(-(-panels // threads) * panel, registers)
+        if threads > 1 and panels >= threads and busiest * threads <= UNEVEN * registers:
+            return panel, True
+    return WIDEST if lists else 2, False
 
 
 class Trainer:
@@ -80,12 +100,17 @@ class Trainer:
         dtype = state.weights[0].dtype
         self.data = data_of(X, Y, architecture, dtype)
         self._compress(plan, dtype)
-        self.layout = Layout(architecture, dtype, compressed=len(self.data.lists.starts) > 0)
+        parts = min(SHARDS, -(-self.m // BLOCK)) if self.full_batch else -(-self.batch_size // TILE_ROWS)
+        self.threads = min(plan.threads, parts)
+        panel, self.by_columns = sharing(
+            architecture.sizes[1], dtype, self.threads, lists=len(self.data.lists.starts) > 0
+        )
+        self.layout = Layout(architecture, dtype, panel)
         self.network = self.layout.network(state.weights, state.biases)
         self.slots = [aligned(self.layout.params, dtype) for _ in state.slots]
         for flat, slot in zip(self.slots, state.slots, strict=True):
             self.layout.pack(flat, slot[: len(state.weights)], slot[len(state.weights) :])
-        self._allocate(plan.threads, dtype)
+        self._allocate(dtype)
         self.pace = Pace(self.threads)
         nothing = np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64)
         self._call(*nothing, 0, 0, 0, 1)  # compiles, in the main thread
@@ -99,18 +124,19 @@ class Trainer:
         if self.full_batch and len(self.data.lists.starts) > 0:
             self.data = self.data._replace(blocks=compress_blocks(self.data.lists, self.m, K, BLOCK, plan.threads))
 
-    def _allocate(self, threads: int, dtype: np.dtype[Any]) -> None:
-        """Buffers for as many threads as there are shards or tiles of rows to share, at most."""
-        parts = min(SHARDS, -(-self.m // BLOCK)) if self.full_batch else 0
-        self.threads = min(threads, parts or -(-self.batch_size // TILE_ROWS))
-        size = self.layout.params
+    def _allocate(self, dtype: np.dtype[Any]) -> None:
+        """What the kernels work on."""
+        parts, size, K = min(SHARDS, -(-self.m // BLOCK)) if self.full_batch else 0, self.layout.params, self.X.shape[1]
         self.shards = Shards(aligned(parts * size, dtype), np.zeros(parts), np.zeros(parts, np.int64), parts, size)
         blocks, rows = (self.threads, min(BLOCK, self.m)) if self.full_batch else (1, self.batch_size)
         self.blocks = [batch_of(self.layout, rows) for _ in range(blocks)]
-        columns = [no_lists(dtype)] * self.threads
-        if not self.full_batch and len(self.data.lists.starts) > 0:
-            columns = [batch_room(self.data.lists, rows, self.X.shape[1]) for _ in range(self.threads)]
-        self.scratch = [scratch_of(self.layout, rows, columns[t]) for t in range(self.threads)]
+        lists, by_columns = len(self.data.lists.starts) > 0, self.by_columns and not self.full_batch
+        columns = (
+            batch_room(self.data.lists, rows, K, self.threads) if lists and not self.full_batch else no_lists(dtype)
+        )
+        self.parts = Parts(by_columns, columns)
+        inputs = K if by_columns and not lists else 0
+        self.scratch = [scratch_of(self.layout, rows, inputs) for _ in range(self.threads)]
         self.right = np.zeros(8 * self.threads, np.int64)
         self.none = np.zeros(0, dtype)
         self.control = np.zeros(SLOTS, np.int64)
@@ -180,7 +206,7 @@ class Trainer:
         rule = Rule(OPTIMIZERS.index(o.name), o.learning_rate, o.momentum, o.rho, o.beta_1, o.beta_2, o.epsilon)
         slots = (*self.slots, self.none, self.none)
         memory = Memory(slots[0], slots[1], self.state.steps)
-        common = rule, o.weight_decay, memory, self.blocks[t if self.full_batch else 0], self.scratch[t]
+        common = rule, o.weight_decay, memory, self.blocks[t if self.full_batch else 0], self.parts, self.scratch[t]
         if self.full_batch:
             training.train_full_batch(
                 t,

@@ -117,8 +117,8 @@ def compress_blocks(lists: Lists, m: int, K: int, block: int, threads: int) -> L
     return out
 
 
-def batch_room(lists: Lists, rows: int, K: int) -> Lists:
-    """Memory for the columns of any batch of so many rows."""
+def batch_room(lists: Lists, rows: int, K: int, threads: int) -> Lists:
+    """Memory for the columns of any batch of so many rows, in regions for so many threads."""
     counts = np.diff(lists.starts)
     longest = int(np.partition(counts, len(counts) - rows)[len(counts) - rows :].sum())
-    return _room(K, longest, rows, lists.table.dtype, coded=len(lists.codes) > 0)
+    return _room(K + threads, longest * threads, rows, lists.table.dtype, coded=len(lists.codes) > 0)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from .architecture import ACTIVATIONS, Architecture
 from .kernels import network as kernel
 from .kernels.simd import REGISTER_BYTES
-from .kernels.sparse import WIDEST
 
 Array = NDArray[Any]
 ALIGNMENT = 64  # bytes of a cache line, and of the widest register
@@ -29,11 +28,11 @@ class Layout:
     """Where every layer's arrays lie in the flat ones, for one architecture and dtype.
 
     layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row
-    of a block takes in `values`, all layers together. widest: the most columns of a W, padded. The first
-    layer's panels are wider where its input is compressed.
+    of a block takes in `values`, all layers together. widest: the most columns of a W, padded. first_panel:
+    registers of the widest panel of the first layer's W.
     """
 
-    def __init__(self, architecture: Architecture, dtype: np.dtype[Any], *, compressed: bool = False) -> None:
+    def __init__(self, architecture: Architecture, dtype: np.dtype[Any], first_panel: int = 2) -> None:
         self.dtype = dtype
         self.lanes = REGISTER_BYTES // dtype.itemsize
         self.layers = np.zeros((len(architecture.layers) + 1, kernel.COLUMNS), np.int64)
@@ -42,7 +41,7 @@ class Layout:
         for layer, ((K, N), activation) in enumerate(zip(architecture.layers, activations, strict=True)):
             row = self.layers[layer]
             row[kernel.K_], row[kernel.N_], row[kernel.ACTIVATION] = K, N, ACTIVATIONS.index(activation)
-            row[kernel.PANEL] = (WIDEST if compressed and layer == 0 else 2) * self.lanes
+            row[kernel.PANEL] = (2 if layer > 0 else first_panel) * self.lanes
             padded = self._padded(N, row[kernel.PANEL])
             row[kernel.WEIGHTS], row[kernel.BIAS] = self.params, self.params + K * padded
             row[kernel.TRANSPOSED], row[kernel.INPUT] = self.transposed, self.block

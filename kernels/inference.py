@@ -5,9 +5,9 @@ from __future__ import annotations
 from .activations import SIGMOID, activate, softmax
 from .compile import Array, entry
 from .losses import BINARY, SOFTMAX
-from .network import INPUT, N_, Network
+from .network import INPUT, N_, Network, forward
 from .simd import lanes, load_first, store_first
-from .steps import BLOCK, Batch, Data, fetch, fetch_features, rows_forward, rows_loss, total
+from .steps import BLOCK, Batch, Data, input_layer, rows_loss, total
 from .sync import share
 
 
@@ -22,8 +22,8 @@ def predict(t: int, threads: int, network: Network, data: Data, m: int, batch: B
         B = min(BLOCK, end - start)
         for i in range(B):
             batch.numbers[i] = start + i
-        fetch_features(network, data, batch, 0, B)
-        rows_forward(network, data, batch, B, 0, B)
+        input_layer(network, data, batch, batch.values, B, 0, B, 0, network.layers[0, N_])
+        forward(network, batch.values, B, 0, B, 1)
         z = B * network.layers[last, INPUT]
         for i in range(0, B * N, width):
             n = min(width, B * N - i)
@@ -44,7 +44,7 @@ def evaluate(
         B = min(BLOCK, end - start)
         for i in range(B):
             batch.numbers[i] = start + i
-        fetch(network, data, batch, 0, B)
+        input_layer(network, data, batch, batch.values, B, 0, B, 0, network.layers[0, N_])
         block = start // BLOCK
         right[block] = rows_loss(network, data, batch, B, 0, B, 1.0)
         losses[block] = total(batch.losses, 0, B)

@@ -20,7 +20,7 @@ from .matmul import PACKED, Matrix, multiply, panel_width, transpose
 from .simd import (
     full,
     lanes,
-    prefetch_bytes,
+    prefetch_bytes_later,
     store,
     store_first,
     widen_first_float32,
@@ -98,20 +98,36 @@ def prefetch_row(rows: Rows, row: int, K: int) -> None:
     """Ask for a row of features."""
     size = 1 if rows.kind == UINT8 else 4 if rows.kind == FLOAT32 else 8
     for byte in range(0, K * size, LINE):
-        prefetch_bytes(rows.address + row * rows.stride + byte)
+        prefetch_bytes_later(rows.address + row * rows.stride + byte)
+
+
+@kernel
+def layer_forward(
+    network: Network, layer: int, inputs: Array, values: Array, B: int, begin: int, end: int, n: int, columns: int
+) -> None:
+    """Z = A @ W + b for rows begin..end of a block of B and so many columns from n on, where a panel begins. A lies in
+    `inputs`, Z in `values`."""
+    layers, params = network.layers, network.params
+    K, N = layers[layer, K_], layers[layer, N_]
+    A = Matrix(inputs, B * layers[layer, INPUT] + begin * K, K, 1)
+    W = Matrix(params, layers[layer, WEIGHTS] + n, N, 1)
+    if layers[layer, PANEL] > 0:
+        W = Matrix(params, layers[layer, WEIGHTS] + n * K, PACKED, 1)
+    Z = Matrix(values, B * layers[layer + 1, INPUT] + begin * N + n, N, 1)
+    multiply(end - begin, columns, K, A, W, Matrix(params, layers[layer, BIAS] + n, 0, 1), Z)
 
 
 @kernel
 def forward(network: Network, values: Array, B: int, begin: int, end: int, first: int) -> None:
-    """Rows begin..end of a block through all layers from the `first` on, to their logits."""
+    """Rows begin..end of a block through all layers from the `first` on, to their logits. What goes into any layer but
+    the very first is still without its activation."""
     layers = network.layers
     for layer in range(first, len(layers) - 1):
         K, N = layers[layer, K_], layers[layer, N_]
-        z = B * layers[layer + 1, INPUT] + begin * N
-        A, Z = Matrix(values, B * layers[layer, INPUT] + begin * K, K, 1), Matrix(values, z, N, 1)
-        W = Matrix(network.params, layers[layer, WEIGHTS], PACKED if layers[layer, PANEL] > 0 else N, 1)
-        multiply(end - begin, N, K, A, W, Matrix(network.params, layers[layer, BIAS], 0, 1), Z)
-        activate(layers[layer, ACTIVATION], values, values, z, (end - begin) * N)
+        if layer > 0:
+            a = B * layers[layer, INPUT] + begin * K
+            activate(layers[layer - 1, ACTIVATION], values, values, a, (end - begin) * K)
+        layer_forward(network, layer, values, values, B, begin, end, 0, N)
 
 
 @kernel

@@ -170,26 +170,40 @@ def set_item(typing: Any, array: types.Type, index: types.Type, value: types.Typ
     return types.void(array, types.intp, array.dtype), generate
 
 
+def _prefetch(builder: Any, address: Any, near: int) -> None:
+    pointer = builder.bitcast(address, ir.IntType(8).as_pointer())
+    write, of_data = 0, 1
+    call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *(ir.IntType(32)(x) for x in (write, near, of_data))])
+
+
 @intrinsic
 def prefetch(typing: Any, array: types.Type, index: types.Type) -> Any:
     """Ask for the cache line of array[index], to be used soon. Any index will do: nothing is read."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        address = builder.bitcast(_address(builder, context, sig.args[0], args[0], args[1]), ir.IntType(8).as_pointer())
-        write, near, of_data = (ir.IntType(32)(value) for value in (1, 3, 1))
-        call(builder, "llvm.prefetch.p0", ir.VoidType(), [address, write, near, of_data])
+        _prefetch(builder, _address(builder, context, sig.args[0], args[0], args[1]), 3)
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
 
 
 @intrinsic
-def prefetch_bytes(typing: Any, address: types.Type) -> Any:
-    """The same for the byte at a raw address, to be read soon."""
+def prefetch_later(typing: Any, array: types.Type, index: types.Type) -> Any:
+    """The same for use some microseconds later: into L2."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        pointer = builder.inttoptr(args[0], ir.IntType(8).as_pointer())
-        call(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *(ir.IntType(32)(value) for value in (0, 3, 1))])
+        _prefetch(builder, _address(builder, context, sig.args[0], args[0], args[1]), 2)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
+def prefetch_bytes_later(typing: Any, address: types.Type) -> Any:
+    """The same for the byte at a raw address."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        _prefetch(builder, builder.inttoptr(args[0], ir.IntType(8).as_pointer()), 2)
         return context.get_dummy_value()
 
     return types.void(types.intp), generate

@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .activations import activate
 from .arithmetic import multiply_add
 from .compile import Array, entry, kernel
 from .matmul import Matrix, panel_width
-from .network import ACTIVATION, BIAS, INPUT, K_, LINE, N_, PANEL, WEIGHTS, Network, Rows, widen_row
-from .simd import full, item, lanes, load, load_first, prefetch, set_item, store, store_first
+from .network import BIAS, INPUT, K_, LINE, N_, PANEL, WEIGHTS, Network, Rows, widen_row
+from .simd import full, item, lanes, load, load_first, prefetch_later, set_item, store, store_first
 from .sync import share
 
 # Registers of the widest panel: so many sums of a row of W or dW run at once, 1.8 times as fast as two by two.
@@ -42,13 +41,13 @@ def prefetch_list(lists: Lists, i: int) -> None:
     places, codes, values = lists.places, lists.codes, lists.values
     begin, end = lists.starts[i], lists.starts[i + 1]
     for j in range(begin, end, LINE // places.itemsize):
-        prefetch(places, j)
+        prefetch_later(places, j)
     if len(codes) > 0:
         for j in range(begin, end, LINE):
-            prefetch(codes, j)
+            prefetch_later(codes, j)
     else:
         for j in range(begin, end, LINE // values.itemsize):
-            prefetch(values, j)
+            prefetch_later(values, j)
 
 
 # --- compressing
@@ -293,17 +292,18 @@ def scatter_rows(
 
 
 @kernel
-def first_layer(network: Network, lists: Lists, numbers: Array, values: Array, B: int, begin: int, end: int) -> None:
-    """Places begin..end of a block of B, which hold rows numbers[begin:end], through the first layer."""
-    layers, params = network.layers, network.params
-    K, N, n = layers[0, K_], layers[0, N_], 0
-    z = B * layers[1, INPUT] + begin * N
-    while n < N:
+def first_layer(
+    network: Network, lists: Lists, numbers: Array, values: Array, B: int, begin: int, end: int, n: int, columns: int
+) -> None:
+    """Z = X @ W + b for places begin..end of a block of B, which hold rows numbers[begin:end], and so many columns from
+    n on, where a panel begins."""
+    layers, params, last = network.layers, network.params, n + columns
+    K, N = layers[0, K_], layers[0, N_]
+    while n < last:
         wide, weights = panel_width(params, N - n, layers[0, PANEL]), layers[0, WEIGHTS] + n * K
-        bias, Z = Matrix(params, layers[0, BIAS] + n, 0, 1), Matrix(values, z + n, N, 1)
+        bias, Z = Matrix(params, layers[0, BIAS] + n, 0, 1), Matrix(values, B * layers[1, INPUT] + begin * N + n, N, 1)
         multiply_lists(lists, numbers, begin, end - begin, wide, params, weights, bias, min(wide, N - n), Z)
         n += wide
-    activate(layers[0, ACTIVATION], values, values, z, (end - begin) * N)
 
 
 @kernel

@@ -70,6 +70,55 @@ def _pause(typing: Any) -> Any:
     return types.void(), generate
 
 
+# The bits of MXCSR by which an x86 core counts numbers below the normal ones as zero, read and written.
+_FLUSH = 0x8040
+
+
+@intrinsic
+def flush_denormals(typing: Any) -> Any:
+    """From now on numbers below the normal ones count as zero; returns the mode before, for `restore_mode`.
+
+    What an optimizer remembers of a gradient that stays zero shrinks that far, and then costs an x86 core 150 cycles a
+    number: Adam on MNIST, 784-128-10, took twice as long. Other CPUs need no word.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if not _X86:
+            return ir.IntType(32)(0)
+        mode = _mxcsr(builder, "stmxcsr", cgutils.alloca_once(builder, ir.IntType(32)))
+        _mxcsr(
+            builder,
+            "ldmxcsr",
+            cgutils.alloca_once_value(builder, builder.or_(builder.load(mode), ir.IntType(32)(_FLUSH))),
+        )
+        return builder.load(mode)
+
+    return types.int32(), generate
+
+
+@intrinsic
+def restore_mode(typing: Any, mode: types.Type) -> Any:
+    """Back to the mode that `flush_denormals` found."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if _X86:
+            _mxcsr(builder, "ldmxcsr", cgutils.alloca_once_value(builder, args[0]))
+        return context.get_dummy_value()
+
+    return types.void(types.int32), generate
+
+
+def _mxcsr(builder: Any, instruction: str, pointer: Any) -> Any:
+    """Let the instruction read or write the word at the pointer."""
+    pointer_type = ir.IntType(8).as_pointer()
+    function = ir.FunctionType(ir.VoidType(), [pointer_type])
+    name = f"llvm.x86.sse.{instruction}"
+    builder.call(
+        cgutils.get_or_insert_function(builder.module, function, name), [builder.bitcast(pointer, pointer_type)]
+    )
+    return pointer
+
+
 @kernel
 def barrier(control: Array, threads: int) -> None:
     """Wait until all `threads` threads are here; in vain once ABANDONED is set, because one could not be started."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from .compile import Array, entry, kernel
-from .network import Network
+from .network import N_, Network, backward
 from .optimizers import Rule
 from .simd import TILE_ROWS
 from .steps import (
@@ -17,16 +17,33 @@ from .steps import (
     Batch,
     Data,
     Memory,
+    Parts,
     Scratch,
     Shards,
     add_gradients,
     batch_step,
+    flip_part,
+    input_layer,
+    own_columns,
     prefetch_rows,
-    rows_backward,
+    rows_loss,
     shards_step,
     total,
 )
-from .sync import DIVERGED, NEXT, STEPS, STOP, STOPPING, atomic_add, atomic_load, atomic_store, barrier, share
+from .sync import (
+    DIVERGED,
+    NEXT,
+    STEPS,
+    STOP,
+    STOPPING,
+    atomic_add,
+    atomic_load,
+    atomic_store,
+    barrier,
+    flush_denormals,
+    restore_mode,
+    share,
+)
 
 
 @entry
@@ -45,6 +62,7 @@ def train_minibatches(
     decay: float,
     memory: Memory,
     batch: Batch,
+    parts: Parts,
     scratch: Scratch,
     right: Array,
     losses_out: Array,
@@ -55,32 +73,43 @@ def train_minibatches(
     Losses (summed) and right rows are added to every epoch's losses_out and right_out; right (threads * 8,) is scratch.
     Ends early, before the step, when STOP is set or a batch's loss is not finite; STEPS counts the steps taken.
     """
+    mode = flush_denormals()
     batches = (m + batch_size - 1) // batch_size
     for step in range(first, last):
         epoch = step // batches
         start = step % batches * batch_size
-        B = min(batch_size, m - start)
+        B, at = min(batch_size, m - start), epoch * m + start
         begin, end = share(B, TILE_ROWS, t, threads)
-        for i in range(begin, end):
-            batch.numbers[i] = order[epoch * m + start + i]
-        ahead = epoch * m + start + B  # the next batch's rows come from memory meanwhile
-        prefetch_rows(network, data, order, min(ahead + begin, len(order)), min(ahead + end, len(order)))
-        right[8 * t] = rows_backward(network, data, batch, B, begin, end, 1.0 / B)
-        if not math.isfinite(total(batch.losses, begin, end)):
+        own = Batch(batch.values, order[at : at + B], batch.labels, batch.targets, batch.losses)
+        if parts.by_columns:
+            n, last_column = own_columns(network, parts, 0, t, threads)
+            input_layer(network, data, own, scratch.inputs, B, 0, B, n, last_column - n)
+        else:
+            input_layer(network, data, own, own.values, B, begin, end, 0, network.layers[0, N_])
+        flip_part(network, data, own, B, parts, t, threads, scratch)
+        # The next batch's rows come from memory meanwhile: all of them, because every thread reads some of each.
+        prefetch_rows(network, data, order, min(at + B, len(order)), min(at + 2 * B, len(order)))
+        if parts.by_columns:
+            barrier(control, threads)
+        right[8 * t] = rows_loss(network, data, own, B, begin, end, 1.0 / B)
+        backward(network, own.values, B, begin, end)
+        if not math.isfinite(total(own.losses, begin, end)):
             atomic_store(control, DIVERGED, 1)
         if t == 0 and atomic_load(control, STOP):
             atomic_store(control, STOPPING, 1)
         barrier(control, threads)
         if atomic_load(control, DIVERGED) or atomic_load(control, STOPPING):
-            return
+            break
         if t == 0:
-            losses_out[epoch] += total(batch.losses, 0, B)
+            losses_out[epoch] += total(own.losses, 0, B)
             for other in range(threads):
                 right_out[epoch] += right[8 * other]
-        batch_step(network, (data, batch, B), rule, decay, memory, memory.steps + step + 1, t, threads, scratch)
+        source = data, own, B, parts
+        batch_step(network, source, parts, rule, decay, memory, memory.steps + step + 1, t, threads, scratch)
         if t == 0:
             atomic_store(control, STEPS, step + 1 - first)
         barrier(control, threads)
+    restore_mode(mode)
 
 
 @kernel
@@ -97,7 +126,9 @@ def shard_gradient(
         B = min(BLOCK, end - start)
         for i in range(B):
             batch.numbers[i] = start + i
-        shards.right[s] += rows_backward(network, data, batch, B, 0, B, 1.0 / m)
+        input_layer(network, data, batch, batch.values, B, 0, B, 0, network.layers[0, N_])
+        shards.right[s] += rows_loss(network, data, batch, B, 0, B, 1.0 / m)
+        backward(network, batch.values, B, 0, B)
         shards.losses[s] += total(batch.losses, 0, B)
         out0, fresh = s * shards.size, start == begin
         add_gradients(network, data, start // BLOCK, batch, B, scratch, shards.gradients, out0, fresh)
@@ -117,6 +148,7 @@ def train_full_batch(
     decay: float,
     memory: Memory,
     batch: Batch,
+    parts: Parts,
     scratch: Scratch,
     shards: Shards,
     losses_out: Array,
@@ -126,6 +158,7 @@ def train_full_batch(
 
     Which thread takes which shard does not matter: all are summed in their order.
     """
+    mode = flush_denormals()
     for epoch in range(first, last):
         s = atomic_add(control, NEXT, 1)
         while s < shards.parts:
@@ -133,15 +166,16 @@ def train_full_batch(
             s = atomic_add(control, NEXT, 1)
         barrier(control, threads)
         if atomic_load(control, STOPPING):
-            return
+            break
         loss = total(shards.losses, 0, shards.parts)
         if not math.isfinite(loss):
             atomic_store(control, DIVERGED, 1)
-            return
-        shards_step(network, shards, rule, decay, memory, memory.steps + epoch + 1, t, threads, scratch)
+            break
+        shards_step(network, shards, parts, rule, decay, memory, memory.steps + epoch + 1, t, threads, scratch)
         if t == 0:
             losses_out[epoch] = loss
             right_out[epoch] = shards.right[: shards.parts].sum()
             atomic_store(control, NEXT, 0)
             atomic_store(control, STEPS, epoch + 1 - first)
         barrier(control, threads)
+    restore_mode(mode)
