@@ -215,13 +215,20 @@ class MLP:
         return backend_of(self.backend).evaluate(self.architecture, self._state, X, y, thread_count(threads))
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the network to one safetensors file, for fastnn.load. An existing file is replaced as a whole."""
-        storage.save(path, self.architecture, self._state)
+        """Write the network to one safetensors file, for fastnn.load, with what the optimizer remembers, so that `fit`
+        goes on as here. An existing file is replaced as a whole. Raises OSError."""
+        storage.save(path, storage.Checkpoint(self.architecture, self._state))
 
 
 def load(path: str | PathLike[str], *, backend: str = "numba") -> MLP:
-    """The network that MLP.save wrote. Raises ValueError for any other file; nothing in a file is ever executed."""
-    architecture, state = storage.load(path)
+    """The network that MLP.save wrote, or a run's checkpoint. Raises OSError, or ValueError for any other file; nothing
+    in a file is ever executed."""
+    return network(storage.load(path), backend=backend)
+
+
+def network(checkpoint: storage.Checkpoint, *, backend: str = "numba") -> MLP:
+    """The network of a checkpoint, whose arrays it takes over."""
+    architecture, state = checkpoint.architecture, checkpoint.state
     net = MLP(
         architecture.sizes,
         activation=architecture.activations,

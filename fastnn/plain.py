@@ -68,7 +68,7 @@ class Trainer:
             for P, saved in zip(changing, before, strict=True):
                 P[...] = saved
             return np.nan, right
-        state.steps += np.isfinite(loss)
+        state.steps += int(np.isfinite(loss))
         return loss, right
 
     def finish(self) -> None:

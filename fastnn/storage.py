@@ -1,12 +1,16 @@
-"""Networks in files: one safetensors file, whose header holds the architecture as JSON. No pickle, nothing executed."""
+"""Checkpoints: a network and its training in one safetensors file, whose header holds what is no array as JSON.
+
+A file is checked as a whole, byte for byte, before anything in it is used. No pickle: nothing in it can be executed.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import tempfile
-from pathlib import Path
-from typing import Any
+import stat
+from dataclasses import asdict, dataclass, field
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,84 +18,198 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as tensors_from
 from safetensors.numpy import save as bytes_of
 
+from . import files
 from .architecture import Architecture
-from .checks import integer
-from .trainer import State
+from .checks import integer, number, one_of
+from .history import History
+from .optimizers import OPTIMIZERS, SLOTS
+from .trainer import State, Unfinished
 
 Array = NDArray[Any]
-FORMAT = 1
+FORMAT = 2
+
+# Parsed JSON takes up to 25 times the room of its text, so this keeps a header that lies below 25 MB. It is enough for
+# a thousand layers.
+MOST_HEADER = 1 << 20
+PIECE = 1 << 20
+
+# The checksum is of the whole file, with zeros in its own place. Quotes are escaped, for it is JSON in a JSON string.
+_CHECKSUM = rb"\"checksum\": \""
+_ZEROS = "0" * 64
 
 
-def save(path: str | os.PathLike[str], architecture: Architecture, state: State) -> None:
-    """Write to a temporary file beside `path` and rename it, so that no half-written file ever has that name."""
-    tensors = {}
-    for layer, (W, b) in enumerate(zip(state.weights, state.biases, strict=True)):
-        tensors[f"weights.{layer}"], tensors[f"biases.{layer}"] = W, b
-    described = {"sizes": architecture.sizes, "activations": architecture.activations, "output": architecture.output}
-    metadata = {"fastnn": json.dumps({"format": FORMAT, "epochs": state.epochs, **described})}
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(bytes_of(tensors, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+@dataclass
+class Checkpoint:
+    """All that it takes to go on as if never stopped.
+
+    settings: how the run was asked for, as `Settings.as_dict` has it; empty for a network saved by itself.
+    data: what is known of the rows it was trained on, by name; empty for a network saved by itself.
+    """
+
+    architecture: Architecture
+    state: State
+    history: History = field(default_factory=History)
+    settings: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+# --- saving
 
 
-def load(path: str | os.PathLike[str]) -> tuple[Architecture, State]:
-    """What `save` wrote. Raises FileNotFoundError, or ValueError with what was found and expected."""
-    content = Path(path).read_bytes()
-    described = _description(os.fspath(path), content)
-    try:
-        architecture = Architecture.of(described["sizes"], described["activations"], described["output"])
-        tensors, layers = tensors_from(content), architecture.layers
-        weights = [tensors.pop(f"weights.{layer}") for layer in range(len(layers))]
-        biases = [tensors.pop(f"biases.{layer}") for layer in range(len(layers))]
-        epochs = integer("epochs", described["epochs"], least=0)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no network of fastnn: {type(error).__name__}: {error}".rstrip(".") + ".") from None
-    _check(os.fspath(path), architecture, weights, biases, sorted(tensors))
-    return architecture, State(weights, biases, epochs)
+def save(path: files.StrPath, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint; an existing file is replaced as a whole or, if OSError is raised, left alone."""
+    files.replace(path, content_of(checkpoint))
 
 
-def _description(path: str, content: bytes) -> dict[str, Any]:
-    """The JSON that `save` put into the header, which is at most as long as the file."""
+def content_of(checkpoint: Checkpoint) -> bytearray:
+    """The bytes of a checkpoint's file."""
+    state, a = checkpoint.state, checkpoint.architecture
+    described = {
+        "format": FORMAT,
+        "checksum": _ZEROS,
+        "sizes": a.sizes,
+        "activations": a.activations,
+        "output": a.output,
+        "epochs": state.epochs,
+        "optimizer": state.optimizer,
+        "steps": state.steps,
+        "unfinished": asdict(state.unfinished),
+        "settings": checkpoint.settings,
+        "data": checkpoint.data,
+    }
+    content = bytearray(bytes_of(_tensors(checkpoint), {"fastnn": json.dumps(described, allow_nan=False)}))
     length = int.from_bytes(content[:8], "little")
+    if length > MOST_HEADER:
+        raise ValueError(f"The checkpoint's header has {length} bytes; expected at most {MOST_HEADER}: fewer layers.")
+    place = content.index(_CHECKSUM) + len(_CHECKSUM)
+    content[place : place + len(_ZEROS)] = hashlib.sha256(content).hexdigest().encode()
+    return content
+
+
+def _tensors(checkpoint: Checkpoint) -> dict[str, Array]:
+    state, history = checkpoint.state, checkpoint.history.as_dict()
+    tensors = dict(zip(_parameter_names(checkpoint.architecture), state.weights + state.biases, strict=True))
+    for s, slot in enumerate(state.slots):
+        tensors |= dict(zip(_parameter_names(checkpoint.architecture, f"slots.{s}."), slot, strict=True))
+    return tensors | {f"history.{name}": np.array(values, np.float64) for name, values in history.items()}
+
+
+def _parameter_names(architecture: Architecture, prefix: str = "") -> list[str]:
+    layers = range(len(architecture.layers))
+    return [f"{prefix}{kind}.{layer}" for kind in ("weights", "biases") for layer in layers]
+
+
+# --- loading
+
+
+def load(path: files.StrPath) -> Checkpoint:
+    """What `save` wrote. Raises OSError, or ValueError with the file's name, what was found and what was expected."""
+    name = os.fspath(path)
+    with _opened(name) as file:
+        header, described = _header(name, file)
+        _check_checksum(name, file, header, described)
+        try:
+            checkpoint = _described(described)
+            _check_tensors(header, checkpoint)
+            file.seek(0)
+            _fill(checkpoint, tensors_from(file.read()))
+        except (SafetensorError, KeyError, TypeError, ValueError) as error:
+            said = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+            raise ValueError(f"{name} is no checkpoint of fastnn: {said.rstrip('.')}.") from None
+    return checkpoint
+
+
+def _opened(name: str) -> IO[bytes]:
+    """The file, if it is one: a pipe or a device might never end."""
+    handle = os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(f"{name} is a folder; expected the file of a network.")
+        raise ValueError(f"{name} is no regular file; expected a network that MLP.save wrote.")
+    return os.fdopen(handle, "rb")
+
+
+def _header(name: str, file: IO[bytes]) -> tuple[bytes, dict[str, Any]]:
+    """The header's bytes and the JSON that `save` put into it, of a format that this version can read."""
+    size, start = os.fstat(file.fileno()).st_size, file.read(8)
+    length = int.from_bytes(start, "little")
     try:
-        if len(content) < 8 or length > len(content) - 8:
+        if len(start) < 8 or length > min(size - 8, MOST_HEADER):
             raise ValueError
-        described = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["fastnn"])
+        header = file.read(length)
+        described = json.loads(json.loads(header)["__metadata__"]["fastnn"])
         version = described["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        found = (
-            "a pickle" if content[:1] == b"\x80" or content[:2] == b"PK" else f"{len(content)} bytes of something else"
-        )
-        raise ValueError(f"{path} holds {found}; expected a network that MLP.save wrote.") from None
+        found = "a pickle" if start[:1] == b"\x80" or start[:2] == b"PK" else f"{size} bytes of something else"
+        raise ValueError(f"{name} holds {found}; expected a network that MLP.save wrote.") from None
     if version != FORMAT:
-        raise ValueError(f"{path} has format {version!r}; expected {FORMAT}, which this version of fastnn reads.")
-    return described  # type: ignore[no-any-return]
+        newer = isinstance(version, int) and version > FORMAT
+        what = "has the newer format" if newer else "has format"
+        raise ValueError(f"{name} {what} {version!r}; expected {FORMAT}, which this version of fastnn reads.")
+    return header, described
 
 
-def _check(path: str, architecture: Architecture, weights: list[Array], biases: list[Array], others: list[str]) -> None:
-    found = [array.shape for array in (*weights, *biases)]
-    expected = [*architecture.layers, *((N,) for _, N in architecture.layers)]
-    if found != expected:
-        raise ValueError(f"{path} holds arrays of shapes {found}; expected {expected}.")
-    dtypes = {array.dtype.name for array in (*weights, *biases)}
-    if len(dtypes) > 1 or not dtypes <= {"float32", "float64"}:
-        raise ValueError(f"{path} holds arrays of {' and '.join(sorted(dtypes))}; expected all float32 or all float64.")
-    if others:
-        raise ValueError(f"{path} also holds {', '.join(others)}; expected weights and biases only.")
-    if not all(np.isfinite(array).all() for array in (*weights, *biases)):
-        raise ValueError(f"{path} holds weights that are not finite; expected finite numbers.")
+def _check_checksum(name: str, file: IO[bytes], header: bytes, described: dict[str, Any]) -> None:
+    """Read the file through, a piece at a time, and compare."""
+    expected = str(described.get("checksum"))
+    place = header.find(_CHECKSUM + expected.encode()) + len(_CHECKSUM)
+    zeroed = header[:place] + _ZEROS.encode() + header[place + len(_ZEROS) :]
+    found = hashlib.sha256(len(header).to_bytes(8, "little") + zeroed)
+    while piece := file.read(PIECE):
+        found.update(piece)
+    if found.hexdigest() != expected:
+        raise ValueError(
+            f"{name} is damaged: its checksum is {found.hexdigest()[:16]}...; expected {expected[:16]}..., as written."
+        )
+
+
+def _described(described: dict[str, Any]) -> Checkpoint:
+    """A checkpoint whose arrays are still to be filled in."""
+    architecture = Architecture.of(described["sizes"], described["activations"], described["output"])
+    optimizer, unfinished = described["optimizer"], described["unfinished"]
+    one_of("optimizer", optimizer, ("", *OPTIMIZERS))
+    counts = {name: integer(name, described[name], least=0) for name in ("epochs", "steps")}
+    for name in ("settings", "data"):
+        if not isinstance(described[name], dict):
+            raise TypeError(f"{name} is {described[name]!r}; expected names and values.")
+    state = State([], [], optimizer=optimizer, **counts)
+    state.unfinished = Unfinished(
+        steps=integer("unfinished steps", unfinished["steps"], least=0),
+        loss=number("unfinished loss", unfinished["loss"]),
+        right=integer("unfinished right", unfinished["right"], least=0),
+    )
+    return Checkpoint(architecture, state, settings=described["settings"], data=described["data"])
+
+
+def _check_tensors(header: bytes, checkpoint: Checkpoint) -> None:
+    """Raise ValueError unless the header lists the arrays that the checkpoint must have, and no others."""
+    listed = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
+    a, slots = checkpoint.architecture, SLOTS.get(checkpoint.state.optimizer, 0)
+    shapes = [*map(list, a.layers), *([N] for _, N in a.layers)]
+    dtype = listed["weights.0"]["dtype"]
+    one_of("dtype", dtype, ("F32", "F64"))
+    expected: dict[str, tuple[str, list[int]]] = {}
+    for prefix in ("", *(f"slots.{s}." for s in range(slots))):
+        expected |= {name: (dtype, shape) for name, shape in zip(_parameter_names(a, prefix), shapes, strict=True)}
+    epochs = listed["history.loss"]["shape"]
+    for name in History().as_dict():
+        empty = name != "seconds" and listed[f"history.{name}"]["shape"] == [0]
+        expected[f"history.{name}"] = ("F64", [0] if empty else epochs)
+    for name in sorted({*listed, *expected}):
+        found = (listed[name]["dtype"], listed[name]["shape"]) if name in listed else "nothing"
+        if found != expected.get(name, "nothing"):
+            raise ValueError(f"{name[:80]!r} is {found}; expected {expected.get(name, 'nothing')}")
+
+
+def _fill(checkpoint: Checkpoint, tensors: dict[str, Array]) -> None:
+    for name, array in tensors.items():
+        if not name.startswith("history.") and not np.isfinite(array).all():
+            raise ValueError(f"{name} holds a value that is not finite; expected finite numbers")
+    a, state = checkpoint.architecture, checkpoint.state
+    parameters = [tensors[name] for name in _parameter_names(a)]
+    state.weights, state.biases = parameters[: len(a.layers)], parameters[len(a.layers) :]
+    slots = range(SLOTS.get(state.optimizer, 0))
+    state.slots = [[tensors[name] for name in _parameter_names(a, f"slots.{s}.")] for s in slots]
+    checkpoint.history = History(**{name: tensors[f"history.{name}"].tolist() for name in History().as_dict()})

@@ -19,10 +19,20 @@ Poll = Callable[[int], None]  # called now and then with the steps taken since t
 
 
 @dataclass
+class Unfinished:
+    """An epoch that was stopped before its end. steps: those taken of it; loss, right: sums over their rows."""
+
+    steps: int = 0
+    loss: float = 0.0
+    right: int = 0
+
+
+@dataclass
 class State:
     """All that training changes. weights (K, N) and biases (N,), changed in place; epochs: those completed.
 
     slots: what the optimizer named remembers, each shaped as weights + biases; steps: those it has taken.
+    unfinished: of the epoch after those completed.
     """
 
     weights: list[Array]
@@ -31,6 +41,7 @@ class State:
     optimizer: str = ""
     steps: int = 0
     slots: list[list[Array]] = field(default_factory=list)
+    unfinished: Unfinished = field(default_factory=Unfinished)
 
     def begin(self, optimizer: Optimizer) -> None:
         """Remember nothing of another optimizer."""

@@ -1,0 +1,59 @@
+"""Files that are there as a whole or not at all, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+StrPath = str | os.PathLike[str]
+
+
+def replace(path: StrPath, content: bytes | bytearray) -> None:
+    """Write `content` to a temporary file beside `path`, and rename it when it is on the disk.
+
+    Raises OSError that names `path`; what had that name before is then untouched. A symbolic link is replaced, and not
+    followed.
+    """
+    target = Path(path)
+    try:
+        _write(target, content)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
+
+
+def remove_leftovers(folder: Path, name: str) -> None:
+    """Remove the temporary files of a `replace` that was killed."""
+    for path in folder.glob(f".{name}.????????"):
+        path.unlink(missing_ok=True)
+
+
+def _write(target: Path, content: bytes | bytearray) -> None:
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the new name outlive a loss of power; Windows neither can nor need be asked."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,82 @@
+"""A file is replaced as a whole, or left alone."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fastnn import files
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    return path
+
+
+def test_the_new_content_is_all_there_is(path: Path) -> None:
+    files.replace(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "chmod", "replace"])
+def test_a_failure_names_the_path_and_leaves_the_old_file(
+    step: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        if step == "write":
+            patch.setattr(os, "fdopen", full)
+        else:
+            patch.setattr(os, step, full)
+        with pytest.raises(OSError, match="No space left on device") as caught:
+            files.replace(path, b"new")
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_the_order_of_what_is_done(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content is on the disk before it gets its name, and the name before `replace` returns."""
+    done: list[str] = []
+    for name in ("fsync", "replace"):
+        original = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *a, _n=name, _o=original: (done.append(_n), _o(*a)))
+    files.replace(path, b"new")
+    assert done == (["fsync", "replace", "fsync"] if hasattr(os, "O_DIRECTORY") else ["fsync", "replace"])
+
+
+def test_a_folder_that_is_gone(path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        files.replace(path.parent / "gone" / "file", b"new")
+    assert caught.value.filename == str(path.parent / "gone" / "file")
+
+
+def test_a_symbolic_link_is_not_followed(path: Path) -> None:
+    link = path.parent / "link"
+    link.symlink_to(path)
+    files.replace(link, b"new")
+    assert (path.read_bytes(), link.read_bytes(), link.is_symlink()) == (b"old", b"new", False)
+
+
+def test_leftovers(path: Path) -> None:
+    for name in (".file.abcd1234", ".file.short", ".other.abcd1234"):
+        (path.parent / name).touch()
+    files.remove_leftovers(path.parent, "file")
+    assert sorted(os.listdir(path.parent)) == [".file.short", ".other.abcd1234", "file"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permission bits")
+def test_permissions_follow_the_umask(path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        files.replace(path, b"new")
+    finally:
+        os.umask(old)
+    assert path.stat().st_mode & 0o777 == 0o640
