@@ -96,7 +96,6 @@ class Trainer:
         self.state, self.optimizer, self.X, self.m = state, plan.optimizer, X, len(X)
         self.full_batch = plan.batch_size is None
         self.batch_size = min(plan.batch_size or self.m, self.m)
-        self.batches = -(-self.m // self.batch_size)
         dtype = state.weights[0].dtype
         self.data = data_of(X, Y, architecture, dtype)
         self._compress(plan, dtype)
@@ -141,16 +140,15 @@ class Trainer:
         self.none = np.zeros(0, dtype)
         self.control = np.zeros(SLOTS, np.int64)
 
-    def run(self, epochs: int, order: Array | None, poll: Poll) -> tuple[Array, Array]:
+    def run(self, losses: Array, right: Array, order: Array | None, poll: Poll) -> None:
         """See trainer.Trainer."""
-        before = [flat.copy() for flat in self._changing()]
-        losses, right = np.zeros(epochs), np.zeros(epochs, np.int64)
+        before, epochs, taken = [flat.copy() for flat in self._changing()], len(losses), 0
+        batches = -(-(self.m if order is None else len(order) // epochs) // self.batch_size)
         order = np.zeros(0, np.int64) if order is None else order
-        taken = 0
         try:
-            while taken < epochs * self.batches and not self.control[DIVERGED]:
+            while taken < epochs * batches and not self.control[DIVERGED]:
                 threads, steps = self.pace.next()
-                begin, last = time.perf_counter(), min(taken + steps, epochs * self.batches)
+                begin, last = time.perf_counter(), min(taken + steps, epochs * batches)
                 try:
                     self._run(losses, right, order, taken, last, threads, poll)
                 finally:
@@ -162,10 +160,10 @@ class Trainer:
             diverged = bool(self.control[DIVERGED])
             good = self._keep_finite(before, order, epochs, taken)
             self.state.steps += good
-            self.state.epochs += good // self.batches
+            self.state.epochs += good // batches
         if diverged or good < taken:
-            raise Diverged(self.state.epochs + 1, good % self.batches + 1, self.optimizer.learning_rate)
-        return losses / self.m, right
+            batch = self.state.unfinished.steps + good % batches + 1
+            raise Diverged(self.state.epochs + 1, batch, self.optimizer.learning_rate)
 
     def _changing(self) -> list[Array]:
         return [self.network.params, self.network.transposed, *self.slots]
@@ -229,7 +227,7 @@ class Trainer:
                 self.control,
                 self.network,
                 self.data,
-                self.m,
+                len(order) // max(1, len(losses)),
                 order,
                 self.batch_size,
                 first,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
@@ -14,11 +14,11 @@ from .architecture import Architecture
 from .checks import integer, one_of
 from .cpus import thread_count
 from .csr import CSR
-from .fitting import fit_epochs
+from .fitting import Keeper, fit_epochs
 from .history import History
 from .initializers import Initializer
 from .optimizers import Optimizer
-from .progress import make_progress
+from .progress import Progress, make_progress
 from .trainer import Backend, Plan, State
 
 Array = NDArray[Any]
@@ -151,11 +151,30 @@ class MLP:
             thread_count(threads),
             _sparse(sparse, X),
         )
+        return self.fit_plan(X, y, validation, plan, lambda rows: make_progress(plan.epochs, rows, verbose))
+
+    def fit_plan(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        validation: tuple[ArrayLike, ArrayLike] | None,
+        plan: Plan,
+        progress_over: Callable[[int], Progress],
+        history: History | None = None,
+        keeper: Keeper | None = None,
+    ) -> History:
+        """As `fit`, for those who keep what is learnt and go on from a history: see `fitting.fit_epochs`.
+
+        progress_over: makes what shows the progress, from the number of rows.
+        """
         data = self._checked("X", X, "y", y)
         held_out = None if validation is None else self._checked_validation(validation)
-        progress = make_progress(plan.epochs, len(data[0]), verbose)
+        progress = progress_over(len(data[0]))
         try:
-            return fit_epochs(backend_of(self.backend), self.architecture, self._state, data, held_out, plan, progress)
+            backend = backend_of(self.backend)
+            return fit_epochs(
+                backend, self.architecture, self._state, data, held_out, plan, progress, history, keeper
+            )
         finally:
             progress.close()
 

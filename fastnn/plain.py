@@ -37,23 +37,22 @@ class Trainer:
         parameters = range(len(state.weights + state.biases))
         self.slots = [[slot[p] for slot in state.slots] for p in parameters]
 
-    def run(self, epochs: int, order: Array | None, poll: Poll) -> tuple[Array, Array]:
+    def run(self, losses: Array, right: Array, order: Array | None, poll: Poll) -> None:
         """See trainer.Trainer."""
-        losses, right, m, steps = np.zeros(epochs), np.zeros(epochs, np.int64), len(self.X), 0
-        state = self.state
-        for epoch in range(epochs):
-            for start in range(0, m, self.batch_size):
-                rows = slice(start, start + self.batch_size)
-                batch = rows if order is None else order[epoch * m : (epoch + 1) * m][rows]
-                loss, count = self._step(_real(self.X[batch], state.weights[0].dtype), self.Y[batch])
+        rows, steps = len(self.X) if order is None else len(order) // len(losses), 0
+        for epoch in range(len(losses)):
+            for start in range(0, rows, self.batch_size):
+                batch = slice(start, start + self.batch_size)
+                chosen = batch if order is None else order[epoch * rows : (epoch + 1) * rows][batch]
+                loss, count = self._step(_real(self.X[chosen], self.state.weights[0].dtype), self.Y[chosen])
                 if not np.isfinite(loss):
-                    raise Diverged(self.state.epochs + 1, start // self.batch_size + 1, self.optimizer.learning_rate)
+                    number = self.state.unfinished.steps + start // self.batch_size + 1
+                    raise Diverged(self.state.epochs + 1, number, self.optimizer.learning_rate)
                 losses[epoch] += loss
                 right[epoch] += count
                 steps += 1
-                self.state.epochs += start + self.batch_size >= m  # before poll, which may raise
+                self.state.epochs += start + self.batch_size >= rows  # before poll, which may raise
                 poll(steps)
-        return losses / m, right
 
     def _step(self, X: Array, Y: Array) -> tuple[float, int]:
         state, a = self.state, self.architecture

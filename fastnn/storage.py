@@ -32,6 +32,7 @@ FORMAT = 2
 # a thousand layers.
 MOST_HEADER = 1 << 20
 PIECE = 1 << 20
+MOST_COUNTED = 1 << 53  # kernels count in 64 bits
 
 # The checksum is of the whole file, with zeros in its own place. Quotes are escaped, for it is JSON in a JSON string.
 _CHECKSUM = rb"\"checksum\": \""
@@ -170,17 +171,24 @@ def _described(described: dict[str, Any]) -> Checkpoint:
     architecture = Architecture.of(described["sizes"], described["activations"], described["output"])
     optimizer, unfinished = described["optimizer"], described["unfinished"]
     one_of("optimizer", optimizer, ("", *OPTIMIZERS))
-    counts = {name: integer(name, described[name], least=0) for name in ("epochs", "steps")}
     for name in ("settings", "data"):
         if not isinstance(described[name], dict):
             raise TypeError(f"{name} is {described[name]!r}; expected names and values.")
-    state = State([], [], optimizer=optimizer, **counts)
+    state = State([], [], _count("epochs", described), optimizer, _count("steps", described))
     state.unfinished = Unfinished(
-        steps=integer("unfinished steps", unfinished["steps"], least=0),
+        steps=_count("steps", unfinished),
         loss=number("unfinished loss", unfinished["loss"]),
-        right=integer("unfinished right", unfinished["right"], least=0),
+        right=_count("right", unfinished),
+        seconds=number("unfinished seconds", unfinished["seconds"], least=0.0),
     )
     return Checkpoint(architecture, state, settings=described["settings"], data=described["data"])
+
+
+def _count(name: str, values: dict[str, Any]) -> int:
+    count = integer(name, values[name], least=0)
+    if count > MOST_COUNTED:
+        raise ValueError(f"{name} is {count}; expected at most {MOST_COUNTED}")
+    return count
 
 
 def _check_tensors(header: bytes, checkpoint: Checkpoint) -> None:

@@ -25,6 +25,7 @@ class Unfinished:
     steps: int = 0
     loss: float = 0.0
     right: int = 0
+    seconds: float = 0.0
 
 
 @dataclass
@@ -66,11 +67,12 @@ class Plan:
 class Trainer(Protocol):
     """Trains one State on one data set."""
 
-    def run(self, epochs: int, order: Array | None, poll: Poll) -> tuple[Array, Array]:
-        """Train for whole epochs, their rows in `order` (epochs * m,), or None for the full batch.
+    def run(self, losses: Array, right: Array, order: Array | None, poll: Poll) -> None:
+        """Train for len(losses) epochs, their rows in `order` (epochs * rows,), or None for the full batch.
 
-        Returns each epoch's mean loss and number of right rows. Raises Diverged, with the state as before the step that
-        it names, or KeyboardInterrupt, as after a whole step; the epoch that was cut short does not count.
+        Adds each epoch's losses, summed, and its right rows to what the arrays hold. Raises Diverged, with the state as
+        before the step that it names, or what `poll` raised, as after a whole step; an epoch that was cut short does
+        not count.
         """
 
     def finish(self) -> None:

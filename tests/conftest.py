@@ -31,7 +31,7 @@ def _take_steps(net: MLP, X: Array, y: Array, steps: int, batch_size: int | None
         data = X[rows], y[rows, None].astype(net.dtype)
         plan = Plan(epochs=1, batch_size=batch_size, optimizer=optimizer, seed=0, threads=1)
         trainer = backend.Trainer(net.architecture, net._state, *data, plan)
-        trainer.run(1, np.arange(len(rows)), lambda steps: None)
+        trainer.run(np.zeros(1), np.zeros(1, np.int64), np.arange(len(rows)), lambda steps: None)
         trainer.finish()
         net._state.epochs = epochs
 

@@ -88,7 +88,7 @@ RIGHT: dict[str, Any] = {
     "epochs": 0,
     "optimizer": "",
     "steps": 0,
-    "unfinished": {"steps": 0, "loss": 0.0, "right": 0},
+    "unfinished": {"steps": 0, "loss": 0.0, "right": 0, "seconds": 0.0},
     "settings": {},
     "data": {},
 }
@@ -143,6 +143,7 @@ IMPOSTORS: dict[str, tuple[bytes, str]] = {
     "epochs a word": (sealed(tensors(), epochs="many"), "epochs is 'many'"),
     "epochs negative": (sealed(tensors(), epochs=-1), "epochs is -1"),
     "epochs infinite": (sealed(tensors(), epochs=float("inf")), "epochs is inf"),
+    "steps more than 64 bits": (sealed(tensors(), steps=2**64), "steps is 18446744073709551616; expected at most"),
     "optimizer": (sealed(tensors(), optimizer="lion"), "optimizer is 'lion'"),
     "slots missing": (sealed(tensors(), optimizer="adam"), "'slots.0.biases.0' is nothing; expected"),
     "settings": (sealed(tensors(), settings=[]), r"settings is \[\]; expected names and values"),
@@ -205,7 +206,7 @@ except ValueError:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss in kilobytes")
 def test_a_header_that_lies_takes_little_memory(path: Path) -> None:
-    """Half a gigabyte that is not there: zeros that take no room on the disk. Memory of the whole process is counted."""
+    """Half a gigabyte that is not there: zeros that take no room on the disk. The whole process is counted."""
     sizes = [1 << 14, 1 << 13, 2]
     long = sealed(tensors(), old=b'"shape":[2,1]', new=b'"shape":[%d,%d]' % tuple(sizes[:2]), sizes=sizes)
     path.write_bytes(long)

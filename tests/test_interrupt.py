@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fastnn.mlp
-from fastnn import MLP
+from fastnn import MLP, History
 from fastnn.progress import Silent
 
 m, K, B = 50, 4, 16
@@ -35,7 +35,7 @@ class Interrupting(Silent):
     def __init__(self, rows: int) -> None:
         self.rows = rows
 
-    def advance(self, rows: int) -> None:
+    def advance(self, rows: int, running: History | None) -> None:
         if rows >= self.rows:
             raise KeyboardInterrupt
 
