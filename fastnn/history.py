@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -24,6 +25,11 @@ class History:
     def __len__(self) -> int:
         return len(self.loss)
 
+    @classmethod
+    def of(cls, lists: Mapping[str, Sequence[float]]) -> History:
+        """From what `as_dict` gave, with lists of its own."""
+        return cls(**{name: list(values) for name, values in lists.items()})
+
     def as_dict(self) -> dict[str, list[float]]:
         """The lists by name, ready for JSON."""
-        return asdict(self)
+        return dict(vars(self))

@@ -172,9 +172,7 @@ class MLP:
         progress = progress_over(len(data[0]))
         try:
             backend = backend_of(self.backend)
-            return fit_epochs(
-                backend, self.architecture, self._state, data, held_out, plan, progress, history, keeper
-            )
+            return fit_epochs(backend, self.architecture, self._state, data, held_out, plan, progress, history, keeper)
         finally:
             progress.close()
 

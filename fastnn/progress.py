@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Protocol
+from typing import Protocol, TextIO
 
 from .history import History
 
@@ -76,7 +76,7 @@ class Lines(Silent):
 class Bar:
     """tqdm's bar over the rows of all epochs: their rate, the time left, and the figures of the running epoch."""
 
-    def __init__(self, epochs: int, rows: int, done: int = 0) -> None:
+    def __init__(self, epochs: int, rows: int, done: int = 0, file: TextIO | None = None) -> None:
         from tqdm import tqdm  # here, for it is slow to import and most runs in scripts do without
 
         self.epochs, self.rows, self.history = epochs, rows, History()
@@ -86,7 +86,7 @@ class Bar:
             desc=epoch_count(min(done + 1, epochs), epochs),
             unit=" rows",
             unit_scale=True,
-            file=sys.stderr,
+            file=file or sys.stderr,
             dynamic_ncols=True,
             mininterval=REFRESH_SECONDS,
             miniters=0,  # redrawn in time even where a step takes long

@@ -220,4 +220,4 @@ def _fill(checkpoint: Checkpoint, tensors: dict[str, Array]) -> None:
     state.weights, state.biases = parameters[: len(a.layers)], parameters[len(a.layers) :]
     slots = range(SLOTS.get(state.optimizer, 0))
     state.slots = [[tensors[name] for name in _parameter_names(a, f"slots.{s}.")] for s in slots]
-    checkpoint.history = History(**{name: tensors[f"history.{name}"].tolist() for name in History().as_dict()})
+    checkpoint.history = History.of({name: tensors[f"history.{name}"].tolist() for name in History().as_dict()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,6 +43,17 @@ class State:
     steps: int = 0
     slots: list[list[Array]] = field(default_factory=list)
     unfinished: Unfinished = field(default_factory=Unfinished)
+
+    def copy(self) -> State:
+        """With arrays of its own."""
+        slots = [[P.copy() for P in slot] for slot in self.slots]
+        return replace(
+            self,
+            weights=[W.copy() for W in self.weights],
+            biases=[b.copy() for b in self.biases],
+            slots=slots,
+            unfinished=replace(self.unfinished),
+        )
 
     def begin(self, optimizer: Optimizer) -> None:
         """Remember nothing of another optimizer."""

@@ -1,35 +1,25 @@
 """The command line: what it prints, what it saves, and how it refuses."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 import time
+import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from fastnn import load
+from fastnn.commands.settings import NAMES
 from fastnn.recipes import RECIPES
 from fastnn.train import main
 
-NUMPY = ("--backend", "numpy", "--epochs", "3", "--hidden", "8", "--no-progress")
-
-
-@pytest.fixture
-def clusters(tmp_path: Path) -> str:
-    """An .npz of three classes of points (300 to train, 90 to test) that are easy to tell apart."""
-    return save_clusters(tmp_path / "clusters.npz", 300, 90)
-
-
-def save_clusters(path: Path, m: int, m_test: int, classes: int = 3, K: int = 4) -> str:
-    rng = np.random.default_rng(0)
-    centres = 4 * rng.normal(size=(classes, K))
-    y = np.arange(m + m_test) % classes
-    X = (centres[y] + rng.normal(size=(m + m_test, K))).astype(np.float32)
-    np.savez(path, X_train=X[:m], y_train=y[:m], X_test=X[m:], y_test=y[m:])
-    return str(path)
+NUMPY = ("--backend", "numpy", "--epochs", "3", "--hidden", "8", "--no-progress", "--no-report")
 
 
 def save_csv(path: Path, X: np.ndarray[Any, Any], y: np.ndarray[Any, Any]) -> str:
@@ -61,7 +51,7 @@ def test_report_and_json(clusters: str, capsys: pytest.CaptureFixture[str]) -> N
     assert f"test accuracy {figures['test_accuracy']:.2%}  (90 test rows)" in text
     assert "confusion matrix" in text
     assert "precision  recall" in text
-    assert "Nothing is saved; --out DIR saves" in text
+    assert "Nothing is kept; --out DIR keeps the run." in text
     assert figures["test_accuracy"] > 0.95
     assert 0 < figures["test_loss"] < 1
     assert 0 < figures["final_loss"] < 1
@@ -96,7 +86,7 @@ def test_regression_reports_r2(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert figures["sizes"] == [3, 1]
 
 
-def test_yes_or_no(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_yes_or_no(save_clusters: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = save_clusters(tmp_path / "two.npz", 100, 40, classes=2)
     text, figures = run(capsys, "--data", data, "--output-activation", "sigmoid", *NUMPY)
     assert figures["sizes"] == [4, 8, 1]
@@ -129,7 +119,9 @@ def test_test_data_of_bytes_is_read_as_the_training_rows_are(
 # --- recipes
 
 
-def test_recipe_and_flags_that_win_over_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recipe_and_flags_that_win_over_it(
+    save_clusters: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = save_clusters(tmp_path / "ten.npz", 1500, 50, classes=10)
     argv = ("--recipe", "digits-relu10", "--data", data, "--backend", "numpy", "--no-progress", "--epochs", "5")
     text, figures = run(capsys, *argv)
@@ -141,7 +133,9 @@ def test_recipe_and_flags_that_win_over_it(tmp_path: Path, capsys: pytest.Captur
     assert "(150 held-out rows)" in text
 
 
-def test_zero_recipe_tells_zeros_from_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_zero_recipe_tells_zeros_from_others(
+    save_clusters: Callable[..., str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = save_clusters(tmp_path / "ten.npz", 500, 100, classes=10)
     text, figures = run(capsys, "--recipe", "zero-logistic", "--data", data, "--backend", "numpy", "--epochs", "50")
     assert figures["sizes"] == [4, 1]
@@ -149,28 +143,88 @@ def test_zero_recipe_tells_zeros_from_others(tmp_path: Path, capsys: pytest.Capt
     assert len(text.split("confusion matrix")[1].split("class  precision")[0].splitlines()) == 5
 
 
-# --- saving
+# --- keeping
 
 
-def test_out_saves_model_and_history(clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+FILES = ["best.safetensors", "config.toml", "environment.json", "last.safetensors", "metrics.jsonl"]
+
+
+def test_out_keeps_the_run(clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "new" / "run"
-    text, _ = run(capsys, "--data", clusters, *NUMPY, "--out", str(out))
-    assert f"Saved model.safetensors and history.json in {out}." in text
-    assert sorted(path.name for path in out.iterdir()) == ["history.json", "model.safetensors"]
-    history = json.loads((out / "history.json").read_text())
-    assert [len(history[name]) for name in ("loss", "accuracy", "seconds", "val_loss")] == [3, 3, 3, 0]
+    text, figures = run(capsys, "--data", clusters, *NUMPY, "--out", str(out), "--validation-fraction", "0.1")
+    assert f"Kept in {out}: config.toml, metrics.jsonl" in text
+    assert sorted(os.listdir(out)) == FILES
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert [*lines[0]] == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds"]
+    assert lines[-1]["loss"] == figures["final_loss"]
+    best = load(out / "best.safetensors", backend="numpy")
+    assert best._state.epochs == 1 + int(np.argmax([line["val_accuracy"] for line in lines]))
+    environment = json.loads((out / "environment.json").read_text())
+    assert environment["numpy"] == np.__version__
+    assert {"python", "numba", "cpu", "cpus", "platform", "started", "command"} <= set(environment)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "history.json"])
+def test_metrics_are_there_as_soon_as_an_epoch_ends(
+    clusters: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[int] = []
+    monkeypatch.setattr(
+        "fastnn.commands.recorder.Recorder.save",
+        lambda *_: lines.append(len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines())),
+    )
+    assert main(["--data", clusters, *NUMPY, "--out", str(tmp_path / "run"), "--save-every", "1"]) == 0
+    assert lines == [1, 2, 3, 3]
+
+
+def test_config_is_read_back_and_flags_win(clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ("--recipe", "digits-relu10", "--data", clusters, *NUMPY, "--hidden", "5,4", "--activation", "tanh,relu")
+    more = ("--validation-fraction", "0.2", "--lr", "0.05", "--threads", "1", "--optimizer", "nesterov", "--seed", "3")
+    _, figures = run(capsys, *flags, *more, "--out", str(tmp_path / "a"))
+    config = ("--config", str(tmp_path / "a" / "config.toml"), "--no-progress")
+    text, again = run(capsys, *config, "--out", str(tmp_path / "b"))
+    assert again | {"train_seconds": 0, "out": 0} == figures | {"train_seconds": 0, "out": 0}
+    assert (tmp_path / "a" / "config.toml").read_text() == (tmp_path / "b" / "config.toml").read_text()
+    assert "at 0.05, 3 epochs" in text
+    text, _ = run(capsys, *config, "--lr", "0.1", "--epochs", "2")
+    assert "at 0.1, 2 epochs" in text
+
+
+def test_config_holds_every_setting(clusters: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--data", Path(clusters).name, *NUMPY, "--batch-size", "full", "--out", "run"]) == 0
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert set(config) == NAMES - {"out", "force", "progress", "live", "json", "recipe", "test_data"}
+    expected = {"batch_size": "full", "threads": "all", "init": "he", "output": "softmax", "data": clusters}
+    assert expected.items() <= config.items()
+
+
+@pytest.mark.parametrize("name", [*FILES, "report.html"])
 def test_out_overwrites_nothing(name: str, clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / name).write_text("mine")
     assert main(["--data", clusters, *NUMPY, "--out", str(tmp_path)]) == 2
     out, err = capsys.readouterr()
     assert out == ""  # so nothing was trained
-    assert (
-        err == f"fastnn.train: error: --out is '{tmp_path}', which holds a {name}; expected a directory without one.\n"
+    assert err.startswith(
+        f"fastnn.train: error: --out is '{tmp_path}', which holds a {name}; expected a folder without"
     )
+    assert err.count("\n") == 1
     assert (tmp_path / name).read_text() == "mine"
+
+
+def test_force_replaces_a_run_and_nothing_else(clusters: str, tmp_path: Path) -> None:
+    for name in ("report.html", "last.safetensors", "mine"):
+        (tmp_path / name).write_text("old")
+    assert main(["--data", clusters, *NUMPY, "--out", str(tmp_path), "--force"]) == 0
+    assert sorted(os.listdir(tmp_path)) == sorted([*FILES, "clusters.npz", "mine"])
+    assert load(tmp_path / "last.safetensors", backend="numpy")._state.epochs == 3
+
+
+def test_force_overwrites_nothing_when_something_else_is_wrong(clusters: str, tmp_path: Path) -> None:
+    (tmp_path / "last.safetensors").write_text("old")
+    for flags in (("--data", "missing.csv"), ("--lr", "-1"), ("--output-activation", "sigmoid")):
+        assert main(["--data", clusters, *NUMPY, "--out", str(tmp_path), "--force", *flags]) == 2
+    assert (tmp_path / "last.safetensors").read_text() == "old"
 
 
 # --- refusing
@@ -211,8 +265,16 @@ BAD_FLAGS = [
     ("--backend torch", "--backend is 'torch'"),
     ("--out clusters.npz", "--out is 'clusters.npz'"),
     ("--out clusters.npz/run", "--out is 'clusters.npz/run'"),
-    ("--lr 1e30 --optimizer sgd", ""),  # diverges
     ("--momentu 0.5", "--momentu"),
+    ("--save-every 0", "--save-every is '0'; expected epochs such as 2, or 30s."),
+    ("--save-every soon", "--save-every is 'soon'"),
+    ("--save-every nans", "--save-every is 'nans'"),
+    ("--config missing.toml", "missing.toml: No such file"),
+    ("--config narrow.csv", "narrow.csv is no config.toml of a run"),
+    ("--config wrong.toml", "wrong.toml: learning_rate is 'much'; expected a number."),
+    ("--config unknown.toml", "unknown.toml is no config.toml of a run: a setting is 'lr'; expected one of"),
+    ("--config wrong.toml --recipe digits-relu10", "--recipe and --config are both given"),
+    ("--resume nothing", "--out is given with --resume"),
     ("--frobnicate", "--frobnicate"),
     ("positional", "positional"),
 ]
@@ -231,6 +293,8 @@ def test_bad_flags(
     save_csv(tmp_path / "narrow.csv", X, np.arange(50) % 3)
     save_csv(tmp_path / "fractions.csv", X, np.arange(50) / 3)
     save_csv(tmp_path / "large.csv", X, np.full(50, 1000000))
+    (tmp_path / "wrong.toml").write_text('learning_rate = "much"')
+    (tmp_path / "unknown.toml").write_text("lr = 1")
     before = sorted(tmp_path.iterdir())
     monkeypatch.chdir(tmp_path)
     try:
@@ -245,11 +309,20 @@ def test_bad_flags(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_divergence_keeps_the_checkpoint_before(
+    clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ("--data", clusters, *NUMPY, "--lr", "1e30", "--optimizer", "sgd", "--out", str(tmp_path / "run"))
+    assert main(argv) == 2
+    assert "The loss is no longer finite in epoch 1, batch 1" in capsys.readouterr().err
+    assert load(tmp_path / "run" / "last.safetensors", backend="numpy")._state.steps == 0
+
+
 def test_interrupt(clusters: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastnn.mlp.MLP.fit", interrupt)
+    monkeypatch.setattr("fastnn.mlp.MLP.fit_plan", interrupt)
     assert main(["--data", clusters, *NUMPY]) == 130
     assert capsys.readouterr().err == "fastnn.train: interrupted\n"
 
@@ -280,7 +353,7 @@ def test_process_with_numba(clusters: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     figures = json.loads(done.stdout.splitlines()[-1])
     assert (figures["backend"], figures["epochs"]) == ("numba", 3)
-    assert (tmp_path / "run" / "model.safetensors").exists()
+    assert (tmp_path / "run" / "last.safetensors").exists()
 
 
 def test_process_refuses_with_status_2(tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""What the flags and errors of all commands have in common. Imports nothing slow, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+# The flags that are not named after their setting.
+FLAGS = {
+    "learning_rate": "--lr",
+    "output": "--output-activation",
+    "progress": "--no-progress",
+    "report": "--no-report",
+}
+
+
+class Stopped(Exception):
+    """Training was ended by a signal; the message says how to go on."""
+
+    def __init__(self, signal: int, message: str) -> None:
+        self.signal = signal
+        super().__init__(message)
+
+
+class Parser(argparse.ArgumentParser):
+    """Flags that are not given are absent from what is parsed. What it cannot use it refuses in one line."""
+
+    def __init__(self, verb: str, description: str) -> None:
+        super().__init__(
+            prog=f"fastnn.{verb}", description=description, argument_default=argparse.SUPPRESS, allow_abbrev=False
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message}\n")
+
+
+def flag(name: str) -> str:
+    """The flag a person types for a setting."""
+    return FLAGS.get(name, "--" + name.replace("_", "-"))
+
+
+def listed(names: Sequence[str], default: str | None = None) -> str:
+    """The help of a flag that takes one of these names."""
+    return f"{', '.join(names)} (default: {default or names[0]})"
+
+
+def run(verb: str, work: Callable[[], None]) -> int:
+    """Do a command's work and return its exit status: 0; 2 after one line about what is wrong; 130 after Ctrl-C."""
+    try:
+        work()
+    except Stopped as stopped:
+        print(f"fastnn.{verb}: {stopped}", file=sys.stderr)
+        return 128 + stopped.signal
+    except KeyboardInterrupt:
+        print(f"fastnn.{verb}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read our output has seen enough, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, TypeError, OSError, ArithmeticError, MemoryError, ImportError) as error:
+        print(f"fastnn.{verb}: error: {sentence(error)}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def sentence(error: BaseException) -> str:
+    """An error in one line, with the flag a person typed in place of the argument's name."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}."
+    text = " ".join(str(error).split()) or type(error).__name__
+    name, _, rest = text.partition(" ")
+    return f"{flag(name)} {rest}" if name in _settings() else text
+
+
+def _settings() -> set[str]:
+    from .settings import NAMES
+
+    return NAMES

@@ -1,0 +1,75 @@
+"""How good a network is on some rows, in text and in figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from ..history import History
+from ..mlp import MLP
+from ..recipes import Array, Prepared
+from ..report import class_report, confusion_matrix, format_matrix, format_report
+from ..workers import thread_count
+from .settings import Settings
+
+WIDEST_MATRIX = 40  # classes; a wider matrix would wrap in any terminal
+
+
+@dataclass(frozen=True)
+class Result:
+    """How well the trained network does on the rows it is measured on. score: accuracy, or R2 for identity outputs."""
+
+    loss: float
+    score: float
+    predictions: Array
+
+
+def measure(net: MLP, rows: Prepared) -> Result:
+    """The network's loss, score and predictions on the rows to measure on."""
+    X, y = rows.X_evaluate, rows.y_evaluate
+    return Result(net.loss(X, y), net.score(X, y), net.predict(X))
+
+
+def classes_of(net: MLP) -> int:
+    """How many classes a network of one softmax or sigmoid output tells apart."""
+    return max(2, net.architecture.sizes[-1])
+
+
+def print_report(net: MLP, rows: Prepared, result: Result) -> None:
+    """Score and loss, then confusion matrix and report by class where there are classes."""
+    what = rows.evaluated
+    score = f"accuracy {result.score:.2%}" if net.architecture.classifies else f"R2 {result.score:.4f}"
+    note = "" if what in ("test", "held-out", "given") else "; the data has no test rows"
+    print(f"\n{what} {score}  ({len(rows.X_evaluate)} {what} rows{note})\n{what} loss {result.loss:.4f}")
+    if net.architecture.classifies:
+        matrix = confusion_matrix(rows.y_evaluate, result.predictions, classes_of(net))
+        if len(matrix) <= WIDEST_MATRIX:
+            print(f"\nconfusion matrix (rows: true class, columns: predicted class)\n{format_matrix(matrix)}")
+        print(f"\n{format_report(class_report(matrix))}")
+
+
+def finite(value: float | None) -> float | None:
+    """None for what is no finite number, for JSON has no NaN."""
+    return value if value is not None and isfinite(value) else None
+
+
+def summary(settings: Settings, net: MLP, rows: Prepared, history: History, result: Result) -> dict[str, Any]:
+    """The figures of --json. What is not a finite number is None, for JSON has no NaN."""
+    classifies = net.architecture.classifies
+    figures = {
+        "test_accuracy": result.score if classifies else None,
+        "test_r2": None if classifies else result.score,
+        "test_loss": result.loss,
+        "train_accuracy": history.accuracy[-1] if history.accuracy else None,
+        "final_loss": history.loss[-1],
+        "train_seconds": history.seconds[-1],
+    }
+    kept = ("recipe", "epochs", "seed", "dtype", "backend", "out")
+    return {
+        **{name: finite(value) for name, value in figures.items()},
+        "evaluated": rows.evaluated,
+        "sizes": list(net.architecture.sizes),
+        "threads": thread_count(settings.threads),
+        **{name: getattr(settings, name) for name in kept},
+    }

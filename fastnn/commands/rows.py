@@ -1,0 +1,60 @@
+"""The rows that a run trains and measures on."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ..data import Dataset, load_mnist, read_dataset
+from ..recipes import RECIPES, Array, Prepared, hold_out
+from .settings import Settings
+
+
+def read(settings: Settings) -> Dataset:
+    """The data, its test part from --test-data if that is given. Raises OSError or ValueError."""
+    data = Dataset(*load_mnist()) if settings.data == "mnist" else read_dataset(settings.data)
+    if settings.test_data is not None:
+        test = read_dataset(settings.test_data)
+        part = (test.X_train, test.y_train) if test.X_test is None else (test.X_test, test.y_test)
+        data = Dataset(data.X_train, data.y_train, *part)
+    K = data.X_train.shape[1]
+    if data.X_test is not None and data.X_test.shape[1] != K:
+        raise ValueError(
+            f"The test rows have {data.X_test.shape[1]} features; expected {K}, as the training rows have."
+        )
+    return _alike(data)
+
+
+def _alike(data: Dataset) -> Dataset:
+    """The data with bytes, which mean x / 255, in both parts or in neither: a table's type follows from its values."""
+    if data.X_test is None or (data.X_train.dtype == np.uint8) == (data.X_test.dtype == np.uint8):
+        return data
+    return data._replace(X_train=data.X_train.astype(np.float64), X_test=data.X_test.astype(np.float64))
+
+
+def prepare(settings: Settings, data: Dataset) -> tuple[Prepared, tuple[Array, Array] | None]:
+    """The rows to train and measure on, and the validation rows if there are any. Raises ValueError."""
+    recipe = RECIPES[settings.recipe] if settings.recipe is not None else None
+    rows = recipe.rows if recipe is not None and recipe.rows is not None else len(data.X_train)
+    fraction = settings.validation_fraction
+    held_out = max(1, round(fraction * rows)) if fraction > 0 else 0
+    if recipe is not None:
+        recipe = replace(recipe, held_out=held_out or recipe.held_out)
+        prepared = recipe.prepare(*data, settings.seed)
+        return prepared, (prepared.X_evaluate, prepared.y_evaluate) if held_out else None
+    X, y, X_held, y_held = hold_out(data.X_train, data.y_train, held_out, settings.seed)
+    validation = (X_held, y_held) if held_out else None
+    if data.X_test is not None and data.y_test is not None:
+        return Prepared(X, y, data.X_test, data.y_test, "test"), validation
+    if validation is not None:
+        return Prepared(X, y, *validation, "validation"), validation
+    return Prepared(X, y, X, y, "training"), None
+
+
+def knowledge_of(X: Array, y: Array) -> dict[str, Any]:
+    """What a checkpoint keeps of the rows it was trained on: enough to tell whether others are the same."""
+    checksum = zlib.crc32(np.ascontiguousarray(y).data, zlib.crc32(np.ascontiguousarray(X).data))
+    return {"rows": len(X), "features": X.shape[1], "type": X.dtype.name, "crc32": f"{checksum:08x}"}

@@ -1,0 +1,180 @@
+"""What `fastnn train` does: read, train, keep, measure, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..history import History
+from ..initializers import Initializer
+from ..mlp import MLP, backend_of, network
+from ..progress import Progress, make_progress
+from ..recipes import Array, Prepared
+from ..trainer import Plan
+from ..workers import thread_count
+from .arguments import flag
+from .flags import settings_of
+from .measuring import measure, print_report, summary
+from .recorder import Recorder, Signals
+from .rows import knowledge_of, prepare, read
+from .run import FILES, Run, begin, check_new, open_run, write_config
+from .settings import Settings
+
+# What may be said anew when a run is resumed: nothing that would change the steps that are still to come.
+RESUMABLE = {"epochs", "threads", "save_every", "report", "progress", "live", "json"}
+
+
+def train(given: Mapping[str, Any]) -> None:
+    """All of a run, from the flags that are given.
+
+    Raises ValueError, TypeError, OSError or ArithmeticError; Stopped after a signal. Nothing is written before all that
+    can be refused has been looked at.
+    """
+    if "resume" in given:
+        run = _resumed(given)
+        _train(run.settings, network(run.checkpoint, backend=run.settings.backend), run.checkpoint.history, run)
+    else:
+        settings = settings_of(given)
+        if settings.out is not None:
+            check_new(Path(settings.out), settings.force)
+        _train(settings, None, None, None)
+
+
+def _resumed(given: Mapping[str, Any]) -> Run:
+    path, changes = given["resume"], {name: value for name, value in given.items() if name != "resume"}
+    for name in changes:
+        if name not in RESUMABLE:
+            allowed = ", ".join(map(flag, sorted(RESUMABLE)))
+            raise ValueError(f"{flag(name)} is given with --resume; expected none but {allowed}.")
+    run = open_run(path, out=path, **changes)
+    history, state = run.checkpoint.history, run.checkpoint.state
+    if run.folder is None or not run.checkpoint.settings:
+        raise ValueError(f"{path} is no folder of a run; expected one that fastnn.train --out wrote.")
+    if len(history) != state.epochs:
+        raise ValueError(f"{run.path} has figures of {len(history)} epochs; expected {state.epochs}, its epochs.")
+    if len(history) > run.settings.epochs:
+        raise ValueError(f"epochs is {run.settings.epochs}; expected at least {len(history)}, which are trained.")
+    return run
+
+
+def _train(settings: Settings, net: MLP | None, history: History | None, run: Run | None) -> None:
+    init = _initializer(settings)
+    rows, validation = prepare(settings, read(settings))
+    net = net or make_network(settings, rows, init)
+    data = knowledge_of(rows.X_train, rows.y_train)
+    if run is not None and data != run.checkpoint.data:
+        raise ValueError(
+            f"{run.path} was trained on rows that are {run.checkpoint.data}; expected those, found {data}."
+        )
+    print(describe(settings, net, rows), flush=True)
+    net.check(rows.X_evaluate, rows.y_evaluate)  # strange test rows are refused before the long wait
+    problem = None
+    if settings.out is None:
+        history = _fit(net, settings, rows, validation, None, None)
+    else:
+        history, problem = _fit_and_keep(net, settings, rows, validation, data, history)
+    with backend_of(settings.backend).messages(lambda text: print(text, flush=True)):
+        result = measure(net, rows)
+    print_report(net, rows, result)
+    if problem is not None:
+        raise problem
+    print(_saved(settings))
+    if settings.json:
+        print(json.dumps(summary(settings, net, rows, history, result)))
+
+
+def _saved(settings: Settings) -> str:
+    if settings.out is None:
+        return "\nNothing is kept; --out DIR keeps the run."
+    return f"\nKept in {settings.out}: {', '.join(name for name in FILES if (Path(settings.out) / name).exists())}."
+
+
+def make_network(settings: Settings, rows: Prepared, init: Initializer | None) -> MLP:
+    """A network that fits the rows: their features and labels say how many inputs and outputs it has."""
+    outputs = _classes(rows) if settings.output in (None, "softmax") else 1
+    return MLP(
+        [rows.X_train.shape[1], *settings.hidden, outputs],
+        activation=settings.activation,
+        output=settings.output,
+        init=init,
+        dtype=settings.dtype,
+        seed=settings.seed,
+        backend=settings.backend,
+    )
+
+
+def _classes(rows: Prepared) -> int:
+    labels = np.concatenate([rows.y_train, rows.y_evaluate])
+    if labels.dtype.kind not in "biu":
+        raise ValueError("The labels are not whole numbers; expected classes from 0, or --output-activation identity.")
+    largest = int(labels.max())
+    if largest >= len(labels):
+        raise ValueError(
+            f"The labels go to {largest}; expected fewer classes than rows, or --output-activation identity."
+        )
+    return max(2, largest + 1)
+
+
+def _initializer(settings: Settings) -> Initializer | None:
+    if settings.init is None:
+        return None
+    return replace(Initializer.of(settings.init), biases=settings.init_biases)
+
+
+def describe(settings: Settings, net: MLP, rows: Prepared) -> str:
+    """A line of what is about to be trained, such as "784-128-10, 60000 rows in batches of 128, ..."."""
+    sizes = "-".join(map(str, net.architecture.sizes))
+    batch = "at once" if settings.batch_size is None else f"in batches of {settings.batch_size}"
+    how = f"{settings.optimizer} at {settings.learning_rate:g}, {settings.epochs} epochs, seed {settings.seed}"
+    return f"{sizes}, {len(rows.X_train)} rows {batch}, {how}"
+
+
+def plan_of(settings: Settings) -> Plan:
+    """How `MLP.fit_plan` is to train."""
+    threads = thread_count(settings.threads)
+    return Plan(settings.epochs, settings.batch_size, settings.make_optimizer(), settings.seed, threads)
+
+
+def _fit(
+    net: MLP,
+    settings: Settings,
+    rows: Prepared,
+    validation: tuple[Array, Array] | None,
+    history: History | None,
+    recorder: Recorder | None,
+) -> History:
+    plan, done = plan_of(settings), len(history or ())
+
+    def progress(count: int) -> Progress:
+        return make_progress(plan.epochs, count, settings.progress, done=done, live=settings.live)
+
+    return net.fit_plan(rows.X_train, rows.y_train, validation, plan, progress, history, recorder)
+
+
+def _fit_and_keep(
+    net: MLP,
+    settings: Settings,
+    rows: Prepared,
+    validation: tuple[Array, Array] | None,
+    data: dict[str, Any],
+    history: History | None,
+) -> tuple[History, OSError | None]:
+    """Train within the run's folder; also returns why the end of it could not be kept, if it could not."""
+    assert settings.out is not None
+    out = Path(settings.out)
+    if history is None:
+        begin(out, settings, sys.argv)
+    else:
+        write_config(out, settings)  # with what was said anew
+    with Signals() as signals:
+        recorder = Recorder(out, net, settings, data, signals)
+        recorder.begin(history or History())
+        history = _fit(net, settings, rows, validation, history, recorder)
+        recorder.save(history)
+    return history, recorder.problem
