@@ -36,7 +36,7 @@ def read_npz(path: StrPath) -> Dataset:
     with opened_zip(path) as (archive, infos):
         members = {i.filename.removesuffix(".npy"): i for i in infos if i.filename.endswith(".npy")}
         x, y, *test = _names(list(members), path)
-        arrays = {name: _read_member(archive, members[name], path) for name in (x, y, *test)}
+        arrays = {name: read_member(archive, members[name], path) for name in (x, y, *test)}
     train = make_part(arrays[x], arrays[y], f"{path}: {x}, {y}")
     if not test:
         return Dataset(*train)
@@ -57,7 +57,7 @@ def _names(found: list[str], path: Path) -> list[str]:
     raise ValueError(f"{path} holds the arrays {listed}, expected also {', '.join(missing)}")
 
 
-def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
+def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
     name = f"{path}: {info.filename}"
     with opened_member(archive, info, name) as stream:
         dtype, shape, fortran = _read_header(stream, name)

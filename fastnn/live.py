@@ -71,8 +71,9 @@ class Live(Bar):
 
     def _draw(self, chart: list[str]) -> None:
         up = UP.format(len(self.chart)) if self.chart else "\r"
-        self.bar.ncols = shutil.get_terminal_size().columns - 1
-        sys.stderr.write(up + CLEAR + "".join(line + "\n" for line in chart) + str(self.bar))
+        columns = shutil.get_terminal_size().columns - 1
+        self.bar.ncols, self.bar.ascii = columns, False
+        sys.stderr.write(up + CLEAR + "".join(line + "\n" for line in chart) + str(self.bar)[:columns])
         sys.stderr.flush()
         self.chart = chart
 

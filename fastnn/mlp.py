@@ -77,6 +77,11 @@ class MLP:
     # --- parameters
 
     @property
+    def epochs(self) -> int:
+        """How many epochs it has been trained for, by all calls of `fit`."""
+        return self._state.epochs
+
+    @property
     def weights(self) -> list[Array]:
         """W (K, N) of every layer: the network's own arrays. Assigning a list of the same shapes replaces them, and
         the optimizer begins anew."""

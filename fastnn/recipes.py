@@ -60,14 +60,17 @@ class Recipe:
         Held-out rows are measured on, if there are any; else the test rows; else, without those, the training rows.
         Raises ValueError if there are too few rows.
         """
-        if self.zero:
-            y_train, y_test = _is_zero(y_train), None if y_test is None else _is_zero(y_test)
+        y_train, y_test = self.labels(y_train), None if y_test is None else self.labels(y_test)
         X, y, X_held, y_held = hold_out(X_train, y_train, self.held_out, seed, rows=self.rows)
         if self.held_out:
             return Prepared(X, y, X_held, y_held, "held-out")
         if X_test is None or y_test is None:
             return Prepared(X, y, X, y, "training")
         return Prepared(X, y, X_test, y_test, "test")
+
+    def labels(self, y: Array) -> Array:
+        """The answers to the recipe's question, from the digits' labels."""
+        return np.asarray(y == 0, dtype=np.uint8) if self.zero else y
 
 
 def hold_out(
@@ -87,10 +90,6 @@ def hold_out(
     chosen = np.random.default_rng(seed).permutation(len(X))[:rows]
     held, kept = np.sort(chosen[:held_out]), np.sort(chosen[held_out:])  # in order, as memory is read
     return X[kept], y[kept], X[held], y[held]
-
-
-def _is_zero(y: Array) -> Array:
-    return np.asarray(y == 0, dtype=np.uint8)
 
 
 RECIPES = {

@@ -52,6 +52,22 @@ def class_report(matrix: NDArray[np.int64]) -> list[ClassRow]:
     return rows
 
 
+class RestRow(NamedTuple):
+    """One class against all others: its rows found and missed, and the others' rows taken for it and not."""
+
+    true_positives: int
+    false_negatives: int
+    false_positives: int
+    true_negatives: int
+
+
+def one_against_rest(matrix: NDArray[np.int64]) -> list[RestRow]:
+    """Every class's confusion matrix of two, from the one of all (N, N)."""
+    found, support, predicted, m = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0), matrix.sum()
+    columns = (found, support - found, predicted - found, m - support - predicted + found)
+    return [RestRow(*map(int, row)) for row in zip(*columns, strict=True)]
+
+
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
@@ -76,4 +92,11 @@ def format_report(rows: list[ClassRow]) -> str:
     lines = ["class  precision  recall      F1  support"]
     for label, (precision, recall, f1, support) in enumerate(rows):
         lines.append(f"{label:5}  {precision:9.4f}  {recall:6.4f}  {f1:6.4f}  {support:7}")
+    return "\n".join(lines)
+
+
+def format_rest(rows: list[RestRow]) -> str:
+    """A line for each class in aligned columns."""
+    lines = ["class       TP       FN       FP       TN"]
+    lines += [f"{label:5} " + " ".join(f"{count:8}" for count in row) for label, row in enumerate(rows)]
     return "\n".join(lines)

@@ -102,8 +102,8 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     assert len(set(names)) == len(names)
     held = {name for name in names if ".dist-info/" not in name}
     sources = {f"fastnn/{path.name}" for path in (ROOT / "fastnn").glob("*.py")}
-    for folder in ("kernels", "data"):
-        sources |= {f"fastnn/{folder}/{path.name}" for path in (ROOT / folder).glob("*.py")}
+    for folder, home in (("kernels", ROOT), ("data", ROOT), ("commands", ROOT / "fastnn"), ("plots", ROOT / "fastnn")):
+        sources |= {f"fastnn/{folder}/{path.name}" for path in (home / folder).glob("*.py")}
     files = {
         f"fastnn/data/{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")
     }
@@ -129,4 +129,4 @@ def test_the_installed_command_trains_elsewhere(installed: Path, tmp_path: Path)
     flags = ("--epochs", "1", "--hidden", "16", "--no-progress", "--json", "--out", "model")
     text = python("-P", "-m", "fastnn.train", *flags, cwd=tmp_path, PYTHONPATH=str(installed))
     assert json.loads(text.splitlines()[-1])["test_accuracy"] > 0.8
-    assert sorted(os.listdir(tmp_path / "model")) == ["history.json", "model.safetensors"]
+    assert {"last.safetensors", "report.html", "config.toml"} <= set(os.listdir(tmp_path / "model"))

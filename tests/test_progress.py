@@ -2,11 +2,15 @@
 
 import io
 import sys
+import time
 
+import numpy as np
 import pytest
 
+from fastnn import MLP
 from fastnn.history import History
-from fastnn.progress import Bar, Lines, Silent, make_progress
+from fastnn.progress import REFRESH_SECONDS, Bar, Lines, Silent, make_progress
+from fastnn.workers import POLL_SECONDS
 
 
 class Terminal(io.StringIO):
@@ -109,3 +113,49 @@ def test_silence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[
 def test_lines_where_there_is_no_stderr(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     assert isinstance(make_progress(2, 10, verbose=True), Lines)
+
+
+def test_the_bar_is_redrawn_four_times_a_second_even_within_a_long_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`fit` calls every POLL_SECONDS, with as many rows as before while a step takes long."""
+    terminal = in_terminal(monkeypatch)
+    bar, began = Bar(epochs=3, rows=10), time.perf_counter()
+    drawn = terminal.getvalue().count("\r")
+    while time.perf_counter() - began < 0.6:
+        bar.advance(4, None)
+        time.sleep(POLL_SECONDS)
+    assert terminal.getvalue().count("\r") - drawn >= 4 * 0.6
+    bar.close()
+
+
+def test_the_bar_shows_the_running_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = in_terminal(monkeypatch)
+    bar = Bar(epochs=3, rows=10)
+    bar.epoch(trained(1, validation=True))
+    time.sleep(REFRESH_SECONDS)
+    bar.advance(15, History([0.5], [0.75]))
+    bar.close()
+    assert "epoch 2/3" in terminal.getvalue()
+    assert "loss 0.5000  accuracy 75.00%  val_loss 0.0812  val_accuracy 97.61%" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_the_running_epoch_s_figures_are_means(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fastnn.workers.POLL_SECONDS", 0.0)
+    seen: list[tuple[int, History]] = []
+
+    class Seeing(Silent):
+        def advance(self, rows: int, running: History | None) -> None:
+            if running is not None:
+                seen.append((rows, running))
+
+    monkeypatch.setattr("fastnn.mlp.make_progress", lambda *_: Seeing())
+    m = 6400 if backend == "numpy" else 640000
+    X, y = np.random.default_rng(0).normal(size=(m, 3)), np.zeros(m)
+    MLP([3, 1], backend=backend, init="uniform:0").fit(
+        X, y, batch_size=64, optimizer="sgd", learning_rate=1e-9, epochs=2
+    )
+    assert seen
+    for rows, running in seen:
+        assert 0 < rows < 2 * m
+        assert running.loss[0] == pytest.approx(np.log(2), rel=0.05)  # steps may end between two looks
+        assert running.val_loss == []

@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from importlib import import_module
+from typing import Any, NoReturn, Protocol
 
 # The flags that are not named after their setting.
 FLAGS = {
@@ -33,6 +34,10 @@ class Parser(argparse.ArgumentParser):
             prog=f"fastnn.{verb}", description=description, argument_default=argparse.SUPPRESS, allow_abbrev=False
         )
 
+    def names(self) -> set[str]:
+        """The settings that its flags are of."""
+        return {action.dest for action in self._actions if action.option_strings}
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message}\n")
 
@@ -42,13 +47,46 @@ def flag(name: str) -> str:
     return FLAGS.get(name, "--" + name.replace("_", "-"))
 
 
+def add_run(parser: Parser) -> None:
+    """What commands take that read a run."""
+    add = parser.add_argument
+    add("run", metavar="RUN", help="the folder of a run, or the file of a network")
+    add("--checkpoint", choices=("last", "best"), default="last", help="which of a run's networks (default: last)")
+    add("--threads", type=int, metavar="N", help="(default: one for each CPU)")
+    add("--json", action="store_true", help="print one line of JSON instead of text")
+
+
 def listed(names: Sequence[str], default: str | None = None) -> str:
     """The help of a flag that takes one of these names."""
     return f"{', '.join(names)} (default: {default or names[0]})"
 
 
-def run(verb: str, work: Callable[[], None]) -> int:
-    """Do a command's work and return its exit status: 0; 2 after one line about what is wrong; 130 after Ctrl-C."""
+class Main(Protocol):
+    """A command: from its flags, or None for those of the process, to its exit status."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int: ...
+
+
+def command(verb: str, make_parser: Callable[[], Parser], module: str) -> Main:
+    """The `main` of a command: parses its flags and hands those given to `module`.run, which is imported only then, for
+    numba takes a second to import and --help needs none of it.
+
+    Its exit status is 0; 2 after one line about what is wrong; 130 after Ctrl-C. It leaves by SystemExit after --help
+    and for flags it does not know.
+    """
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        parser = make_parser()
+        return _run(verb, lambda: _work(vars(parser.parse_args(argv)), module), parser.names())
+
+    return main
+
+
+def _work(given: dict[str, Any], module: str) -> None:
+    import_module(f".{module}", __package__).run(given)
+
+
+def _run(verb: str, work: Callable[[], None], names: set[str]) -> int:
     try:
         work()
     except Stopped as stopped:
@@ -61,21 +99,15 @@ def run(verb: str, work: Callable[[], None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (ValueError, TypeError, OSError, ArithmeticError, MemoryError, ImportError) as error:
-        print(f"fastnn.{verb}: error: {sentence(error)}", file=sys.stderr)
+        print(f"fastnn.{verb}: error: {sentence(error, names)}", file=sys.stderr)
         return 2
     return 0
 
 
-def sentence(error: BaseException) -> str:
+def sentence(error: BaseException, names: set[str]) -> str:
     """An error in one line, with the flag a person typed in place of the argument's name."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}."
     text = " ".join(str(error).split()) or type(error).__name__
     name, _, rest = text.partition(" ")
-    return f"{flag(name)} {rest}" if name in _settings() else text
-
-
-def _settings() -> set[str]:
-    from .settings import NAMES
-
-    return NAMES
+    return f"{flag(name)} {rest}" if name in names else text

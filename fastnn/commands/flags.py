@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from ..architecture import ACTIVATIONS, OUTPUTS
@@ -15,12 +15,12 @@ from .settings import Settings, arguments, from_file
 MOST_CONFIG = 1 << 16  # bytes
 
 
-def parse(argv: Sequence[str] | None) -> dict[str, Any]:
-    """The flags of `fastnn.train` that are given, by their settings' names."""
+def train_parser() -> Parser:
+    """The flags of `fastnn.train`."""
     parser = Parser("train", "Train a dense network and report on it. Without flags: a digit classifier on MNIST.")
     add_training(parser)
     _add_run(parser.add_argument_group("run"))
-    return vars(parser.parse_args(argv))
+    return parser
 
 
 def settings_of(given: Mapping[str, Any]) -> Settings:

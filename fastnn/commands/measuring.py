@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from ..history import History
+from ..mistakes import Mistake, class_probabilities, worst_mistakes
 from ..mlp import MLP
 from ..recipes import Array, Prepared
 from ..report import class_report, confusion_matrix, format_matrix, format_report
@@ -25,15 +26,21 @@ class Result:
     predictions: Array
 
 
-def measure(net: MLP, rows: Prepared) -> Result:
+def measure(net: MLP, rows: Prepared, threads: int) -> Result:
     """The network's loss, score and predictions on the rows to measure on."""
     X, y = rows.X_evaluate, rows.y_evaluate
-    return Result(net.loss(X, y), net.score(X, y), net.predict(X))
+    return Result(net.loss(X, y, threads=threads), net.score(X, y, threads=threads), net.predict(X, threads=threads))
 
 
 def classes_of(net: MLP) -> int:
     """How many classes a network of one softmax or sigmoid output tells apart."""
     return max(2, net.architecture.sizes[-1])
+
+
+def mistakes_of(net: MLP, rows: Prepared, predictions: Array, count: int, threads: int) -> list[Mistake]:
+    """The worst mistakes among the rows that are measured on, at most `count`."""
+    probabilities = class_probabilities(net.predict_proba(rows.X_evaluate, threads=threads))
+    return worst_mistakes(probabilities, predictions, rows.y_evaluate, count)
 
 
 def print_report(net: MLP, rows: Prepared, result: Result) -> None:

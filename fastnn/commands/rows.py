@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..data import Dataset, load_mnist, read_dataset
 from ..recipes import RECIPES, Array, Prepared, hold_out
+from .run import Run
 from .settings import Settings
 
 
@@ -52,6 +54,23 @@ def prepare(settings: Settings, data: Dataset) -> tuple[Prepared, tuple[Array, A
     if validation is not None:
         return Prepared(X, y, *validation, "validation"), validation
     return Prepared(X, y, X, y, "training"), None
+
+
+def rows_to_measure(run: Run, data: str | None) -> Prepared:
+    """Those that the run was measured on or, from other data, its test rows or, without those, all of it."""
+    if data is None:
+        prepared, _ = prepare(run.settings, read(run.settings))
+        return prepared
+    other = read(run.settings.replace(data=data, test_data=None))
+    recipe = RECIPES[run.settings.recipe] if run.settings.recipe is not None else None
+    X, y = (other.X_train, other.y_train) if other.X_test is None else (other.X_test, other.y_test)
+    assert y is not None  # as X_test has labels
+    return Prepared(X[:0], y[:0], as_trained(X, run.checkpoint.data), recipe.labels(y) if recipe else y, "given")
+
+
+def as_trained(X: Array, data: Mapping[str, Any]) -> Array:
+    """Features as the network knows them: a table's type follows from its values, and bytes mean x / 255."""
+    return X.astype(np.float64) if X.dtype == np.uint8 and data.get("type", "uint8") != "uint8" else X
 
 
 def knowledge_of(X: Array, y: Array) -> dict[str, Any]:

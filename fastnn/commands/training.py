@@ -16,12 +16,14 @@ from ..initializers import Initializer
 from ..mlp import MLP, backend_of, network
 from ..progress import Progress, make_progress
 from ..recipes import Array, Prepared
+from ..storage import Checkpoint
 from ..trainer import Plan
 from ..workers import thread_count
 from .arguments import flag
 from .flags import settings_of
 from .measuring import measure, print_report, summary
 from .recorder import Recorder, Signals
+from .reporting import write_report
 from .rows import knowledge_of, prepare, read
 from .run import FILES, Run, begin, check_new, open_run, write_config
 from .settings import Settings
@@ -30,15 +32,15 @@ from .settings import Settings
 RESUMABLE = {"epochs", "threads", "save_every", "report", "progress", "live", "json"}
 
 
-def train(given: Mapping[str, Any]) -> None:
+def run(given: Mapping[str, Any]) -> None:
     """All of a run, from the flags that are given.
 
     Raises ValueError, TypeError, OSError or ArithmeticError; Stopped after a signal. Nothing is written before all that
     can be refused has been looked at.
     """
     if "resume" in given:
-        run = _resumed(given)
-        _train(run.settings, network(run.checkpoint, backend=run.settings.backend), run.checkpoint.history, run)
+        old = _resumed(given)
+        _train(old.settings, network(old.checkpoint, backend=old.settings.backend), old.checkpoint.history, old)
     else:
         settings = settings_of(given)
         if settings.out is not None:
@@ -64,7 +66,7 @@ def _resumed(given: Mapping[str, Any]) -> Run:
 
 
 def _train(settings: Settings, net: MLP | None, history: History | None, run: Run | None) -> None:
-    init = _initializer(settings)
+    init = make_initializer(settings)
     rows, validation = prepare(settings, read(settings))
     net = net or make_network(settings, rows, init)
     data = knowledge_of(rows.X_train, rows.y_train)
@@ -80,8 +82,11 @@ def _train(settings: Settings, net: MLP | None, history: History | None, run: Ru
     else:
         history, problem = _fit_and_keep(net, settings, rows, validation, data, history)
     with backend_of(settings.backend).messages(lambda text: print(text, flush=True)):
-        result = measure(net, rows)
+        result = measure(net, rows, thread_count(settings.threads))
     print_report(net, rows, result)
+    if settings.out is not None and settings.report and problem is None:
+        checkpoint = Checkpoint(net.architecture, net._state, history, data=data)
+        write_report(Path(settings.out), Run(Path(settings.out), None, checkpoint, settings), net, rows, result)
     if problem is not None:
         raise problem
     print(_saved(settings))
@@ -121,7 +126,7 @@ def _classes(rows: Prepared) -> int:
     return max(2, largest + 1)
 
 
-def _initializer(settings: Settings) -> Initializer | None:
+def make_initializer(settings: Settings) -> Initializer | None:
     if settings.init is None:
         return None
     return replace(Initializer.of(settings.init), biases=settings.init_biases)

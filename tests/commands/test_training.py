@@ -274,7 +274,7 @@ BAD_FLAGS = [
     ("--config wrong.toml", "wrong.toml: learning_rate is 'much'; expected a number."),
     ("--config unknown.toml", "unknown.toml is no config.toml of a run: a setting is 'lr'; expected one of"),
     ("--config wrong.toml --recipe digits-relu10", "--recipe and --config are both given"),
-    ("--resume nothing", "--out is given with --resume"),
+    ("--resume nothing", "--data is given with --resume"),
     ("--frobnicate", "--frobnicate"),
     ("positional", "positional"),
 ]
@@ -314,7 +314,7 @@ def test_divergence_keeps_the_checkpoint_before(
 ) -> None:
     argv = ("--data", clusters, *NUMPY, "--lr", "1e30", "--optimizer", "sgd", "--out", str(tmp_path / "run"))
     assert main(argv) == 2
-    assert "The loss is no longer finite in epoch 1, batch 1" in capsys.readouterr().err
+    assert "The loss is no longer finite in epoch" in capsys.readouterr().err
     assert load(tmp_path / "run" / "last.safetensors", backend="numpy")._state.steps == 0
 
 

@@ -1,0 +1,117 @@
+"""What `fastnn predict` does: read images or rows, and print or write labels and probabilities."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import files
+from ..data import read_features
+from ..mistakes import class_probabilities
+from ..mlp import MLP, network
+from ..workers import thread_count
+from .images import SIDE, is_image, read_digit
+from .rows import as_trained
+from .run import Run, open_run
+
+Array = NDArray[Any]
+LIKELY = 3  # classes that are shown with their probabilities
+
+
+def run(given: Mapping[str, Any]) -> None:
+    """The command, from its flags. Raises ValueError, OSError or ImportError before anything is written."""
+    out = given.get("out")
+    if out is not None:
+        check_out(out, "force" in given, (".csv", ".npz"))
+    opened = open_run(given["run"], given["checkpoint"] + ".safetensors")
+    net, threads = network(opened.checkpoint, backend=opened.settings.backend), thread_count(given.get("threads"))
+    read = [_read(name, opened, net.architecture.sizes[0]) for name in given["files"]]
+    names = [(name, row) for name, X in zip(given["files"], read, strict=True) for row in range(len(X))]
+    labels = np.concatenate([net.predict(X, threads=threads) for X in read])
+    outputs = np.concatenate([net.predict_proba(X, threads=threads) for X in read])
+    probabilities = class_probabilities(outputs) if _has_classes(net) else None
+    if "json" in given:
+        print(json.dumps({"predictions": _records(names, labels, probabilities)}))
+    elif out is None:
+        _print(names, labels, probabilities)
+    if out is not None:
+        files.replace(out, (_csv if out.lower().endswith(".csv") else _npz)(names, labels, probabilities))
+        if "json" not in given:
+            print(f"{len(labels)} predictions are in {out}.")
+
+
+def check_out(out: str, force: bool, endings: tuple[str, ...]) -> None:
+    """Raise ValueError or FileExistsError unless `out` may be written."""
+    if not out.lower().endswith(endings):
+        raise ValueError(f"out is {out!r}; expected a name that ends with {' or '.join(endings)}.")
+    if os.path.lexists(out) and not force:
+        raise FileExistsError(f"{out} exists; expected a new name, or --force to replace it.")
+
+
+def _has_classes(net: MLP) -> bool:
+    return net.architecture.output == "softmax" or (net.architecture.classifies and net.architecture.sizes[-1] == 1)
+
+
+def _read(name: str, opened: Run, K: int) -> Array:
+    if not is_image(name):
+        return as_trained(read_features(name, K), opened.checkpoint.data)
+    if K != SIDE * SIDE:
+        raise ValueError(f"{name} is an image, of {SIDE * SIDE} pixels when scaled; expected rows of {K} features.")
+    return read_digit(name)[None]
+
+
+# --- output
+
+
+def _records(names: list[tuple[str, int]], labels: Array, probabilities: Array | None) -> list[dict[str, Any]]:
+    """A dict for every row."""
+    records = []
+    for i, (name, row) in enumerate(names):
+        more = {} if probabilities is None else {"probabilities": probabilities[i].tolist()}
+        records.append({"file": name, "row": row, "label": labels[i].tolist(), **more})
+    return records
+
+
+def _print(names: list[tuple[str, int]], labels: Array, probabilities: Array | None) -> None:
+    several = {name for name, row in names if row > 0}
+    shown = [f"{name}[{row}]" if name in several else name for name, row in names]
+    width = max(map(len, shown))
+    for i, name in enumerate(shown):
+        if probabilities is None:
+            print(f"{name:{width}}  {labels[i]}")
+            continue
+        likely = np.argsort(-probabilities[i], kind="stable")[:LIKELY]
+        best, *others = [f"{label} {probabilities[i, label]:.1%}" for label in likely]
+        print(f"{name:{width}}  {best}  ({', '.join(others)})")
+
+
+def _columns(labels: Array, probabilities: Array | None) -> dict[str, Array]:
+    if probabilities is None:
+        return {"prediction": labels}
+    return {"label": labels, "probabilities": probabilities}
+
+
+def _npz(names: list[tuple[str, int]], labels: Array, probabilities: Array | None) -> bytes:
+    content = io.BytesIO()
+    rows = {"files": np.array([name for name, _ in names]), "rows": np.array([row for _, row in names])}
+    np.savez(content, allow_pickle=False, **rows, **_columns(labels, probabilities))
+    return content.getvalue()
+
+
+def _csv(names: list[tuple[str, int]], labels: Array, probabilities: Array | None) -> bytes:
+    import csv
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    tables = [array.reshape(len(names), -1) for array in _columns(labels, probabilities).values()]
+    titles = ["prediction"] if probabilities is None else ["label", *(f"p{c}" for c in range(probabilities.shape[1]))]
+    writer.writerow(["file", "row", *titles])
+    for i, (name, row) in enumerate(names):
+        writer.writerow([name, row, *(value for table in tables for value in table[i].tolist())])
+    return text.getvalue().encode()

@@ -1,0 +1,177 @@
+"""Many trainings of the same rows, each in one of a few processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from math import isfinite
+from pathlib import Path
+from statistics import mean, pstdev
+from typing import Any
+
+import numpy as np
+
+from ..errors import Diverged
+from ..history import History
+from ..mlp import backend_of
+from ..progress import Silent
+from ..recipes import Prepared
+from .arguments import flag
+from .settings import Settings
+from .training import make_initializer, make_network, plan_of
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A training. number: of its combination, whose settings that differ are `choice`."""
+
+    number: int
+    choice: dict[str, Any]
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """What came of it; an empty history where it diverged."""
+
+    trial: Trial
+    history: History
+
+    def as_dict(self) -> dict[str, Any]:
+        """A line of tune.jsonl."""
+        lists = {name: [v if isfinite(v) else None for v in values] for name, values in self.history.as_dict().items()}
+        settings = self.trial.settings.as_dict()
+        return {"choice": choice_dict(self.trial.choice), "seed": settings["seed"], "settings": settings, **lists}
+
+
+@dataclass
+class Score:
+    """A combination over its seeds. metric: "val_accuracy", or "val_loss" where nothing is classified.
+
+    values: of the last epoch, one a seed. curves: the metric after every epoch, one a seed.
+    """
+
+    choice: dict[str, Any]
+    metric: str
+    values: list[float] = field(default_factory=list)
+    curves: list[list[float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    diverged: int = 0
+
+    @property
+    def name(self) -> str:
+        return choice_name(self.choice)
+
+    @property
+    def mean(self) -> float:
+        return mean(self.values) if self.values else float("nan")
+
+    @property
+    def text(self) -> str:
+        """Such as "val_accuracy 97.61% ± 0.12 (3 seeds)"."""
+        if not self.values:
+            return "diverged"
+        percent = self.metric == "val_accuracy"
+        figures = f"{self.metric} {self.mean:.2%}" if percent else f"{self.metric} {self.mean:.4g}"
+        if len(self.values) + self.diverged == 1:
+            return figures
+        spread = f"{100 * pstdev(self.values):.2f}" if percent else f"{pstdev(self.values):.2g}"
+        diverged = f", {self.diverged} diverged" if self.diverged else ""
+        return f"{figures} ± {spread} ({len(self.values)} seeds{diverged})"
+
+    @property
+    def order(self) -> tuple[float, float, float]:
+        """The better, the less: no divergence, then the metric, then the loss."""
+        if not self.values:
+            return float(self.diverged), np.inf, np.inf
+        value = -self.mean if self.metric == "val_accuracy" else self.mean
+        return float(self.diverged), value, mean(self.losses)
+
+    def as_dict(self) -> dict[str, Any]:
+        value = self.mean if self.values else None
+        return {
+            "choice": choice_dict(self.choice),
+            self.metric: value,
+            "values": self.values,
+            "diverged": self.diverged,
+        }
+
+
+def choice_dict(choice: dict[str, Any]) -> dict[str, Any]:
+    """The choice as JSON has it."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in choice.items()}
+
+
+def choice_name(choice: dict[str, Any]) -> str:
+    """Such as "lr 0.003, hidden 64-32"."""
+    return ", ".join(f"{flag(name)[2:]} {_text(value)}" for name, value in choice.items())
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "full"
+    return ("-".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
+
+
+def scores_of(results: list[TrialResult]) -> list[Score]:
+    """Every combination that has a result, the best first."""
+    scores: dict[int, Score] = {}
+    classifies = any(result.history.val_accuracy for result in results)
+    for result in sorted(results, key=lambda result: (result.trial.number, result.trial.settings.seed)):
+        metric = "val_accuracy" if classifies else "val_loss"
+        score = scores.setdefault(result.trial.number, Score(result.trial.choice, metric))
+        curve = getattr(result.history, metric)
+        if curve and isfinite(curve[-1]):
+            score.values.append(curve[-1])
+            score.curves.append(curve)
+            score.losses.append(result.history.val_loss[-1])
+        else:
+            score.diverged += 1
+    return sorted(scores.values(), key=lambda score: score.order)
+
+
+def run_trials(trials: list[Trial], shared: Path, jobs: int) -> Iterator[TrialResult]:
+    """Each result as soon as it is there. shared: where X, y, X_held and y_held are, as .npy.
+
+    Processes are started afresh: one that is forked may not use threads that its parent had.
+    """
+    _warm_up(trials[0], shared)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(trials)), context) as pool:
+        try:
+            for future in as_completed([pool.submit(_run, trial, shared) for trial in trials]):
+                yield future.result()
+        except BaseException:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _warm_up(trial: Trial, shared: Path) -> None:
+    """Compile the kernels, if need be, before every process would."""
+    with backend_of(trial.settings.backend).messages(lambda text: print(text, flush=True)):
+        rows = _rows(shared)
+        few = Prepared(rows.X_train[:64], rows.y_train[:64], rows.X_evaluate[:64], rows.y_evaluate[:64], rows.evaluated)
+        _fit(trial.settings.replace(epochs=1), rows, few)
+
+
+def _rows(shared: Path) -> Prepared:
+    X, y, X_held, y_held = (np.load(shared / f"{name}.npy", mmap_mode="r") for name in ("X", "y", "X_held", "y_held"))
+    return Prepared(X, y, X_held, y_held, "validation")
+
+
+def _run(trial: Trial, shared: Path) -> TrialResult:
+    rows = _rows(shared)
+    return TrialResult(trial, _fit(trial.settings, rows, rows))
+
+
+def _fit(settings: Settings, rows: Prepared, used: Prepared) -> History:
+    net = make_network(settings, rows, make_initializer(settings))
+    held = used.X_evaluate, used.y_evaluate
+    try:
+        return net.fit_plan(used.X_train, used.y_train, held, plan_of(settings), lambda rows: Silent())
+    except Diverged:
+        return History()

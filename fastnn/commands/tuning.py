@@ -1,0 +1,127 @@
+"""What `fastnn tune` does: train combinations of settings over seeds, in processes that share one data set."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from .. import files
+from ..checks import integer
+from ..workers import thread_count
+from .arguments import flag
+from .flags import settings_of
+from .rows import prepare, read
+from .settings import NONE, Settings
+from .training import describe, make_initializer, make_network
+from .trials import Score, Trial, run_trials, scores_of
+from .trials_table import Table
+from .tuning_flags import LEARNING_RATES, VALIDATION_FRACTION, combinations
+
+RESULTS, PICTURE = "tune.jsonl", "tune.png"
+
+
+def run(given: Mapping[str, Any]) -> None:
+    """The command, from its flags. Raises ValueError, TypeError or OSError before anything is trained."""
+    base = {
+        name: value for name, value in given.items() if name not in ("grid", "seeds", "jobs", "out", "force", "json")
+    }
+    axes = dict(given.get("grid", [("learning_rate", list(LEARNING_RATES))]))
+    base.setdefault("validation_fraction", VALIDATION_FRACTION)
+    settings = settings_of(base)
+    count, jobs = (
+        integer("seeds", given["seeds"], least=1),
+        integer("jobs", given.get("jobs", thread_count(None)), least=1),
+    )
+    choices = [(choice, settings.replace(**choice)) for choice in combinations(axes)]
+    out = _checked_out(Path(given.get("out", "tune")), "force" in given)
+    trials = [
+        Trial(number, choice, each.replace(seed=settings.seed + seed, threads=_threads(settings, jobs)))
+        for number, (choice, each) in enumerate(choices)
+        for seed in range(count)
+    ]
+    with TemporaryDirectory(prefix="fastnn-") as shared:
+        _share(settings, trials, Path(shared))
+        results = _train(trials, Path(shared), jobs, out, quiet="json" in given)
+    scores = scores_of(results)
+    picture = _draw(scores, out)
+    _tell(scores, base, picture, out, as_json="json" in given)
+
+
+def _threads(settings: Settings, jobs: int) -> int:
+    return settings.threads or max(1, thread_count(None) // jobs)
+
+
+def _checked_out(out: Path, force: bool) -> Path:
+    for name in (RESULTS, PICTURE):
+        if (out / name).exists() and not force:
+            raise FileExistsError(
+                f"--out is {str(out)!r}, which holds a {name}; expected none, or --force to replace it."
+            )
+    return out
+
+
+def _share(settings: Settings, trials: list[Trial], shared: Path) -> None:
+    """Write the rows where every process maps them into its memory, which then holds them once."""
+    rows, validation = prepare(settings, read(settings))
+    if validation is None:
+        raise ValueError("validation_fraction is 0; expected more, for settings are compared on the rows held out.")
+    for trial in trials:  # whatever is wrong with a setting is said before the first is trained
+        make_network(trial.settings, rows, make_initializer(trial.settings)).check(*validation)
+    print(describe(settings, make_network(settings, rows, None), rows), file=sys.stderr)
+    for name, array in zip(("X", "y", "X_held", "y_held"), (rows.X_train, rows.y_train, *validation), strict=True):
+        np.save(shared / f"{name}.npy", array, allow_pickle=False)
+
+
+def _train(trials: list[Trial], shared: Path, jobs: int, out: Path, *, quiet: bool) -> list[Any]:
+    """Every trial's result, each a line of tune.jsonl as soon as it is there."""
+    results = []
+    out.mkdir(parents=True, exist_ok=True)
+    files.replace(out / RESULTS, b"")
+    with (out / RESULTS).open("a", encoding="utf-8") as file, Table(trials, quiet) as table:
+        for result in run_trials(trials, shared, jobs):
+            results.append(result)
+            file.write(json.dumps(result.as_dict()) + "\n")
+            file.flush()
+            table.show(results)
+    return results
+
+
+def _draw(scores: list[Score], out: Path) -> Path | None:
+    try:
+        from ..plots.tuning import TuningDisplay
+    except ImportError as error:
+        print(f"No picture: {error}", file=sys.stderr)
+        return None
+    curves = {score.name: score.curves for score in scores if score.curves}
+    return TuningDisplay(curves, scores[0].metric).save(out / PICTURE)
+
+
+def _tell(scores: list[Score], base: dict[str, Any], picture: Path | None, out: Path, *, as_json: bool) -> None:
+    best = scores[0]
+    command = command_line(base | best.choice)
+    if as_json:
+        ranking = [score.as_dict() for score in scores]
+        print(json.dumps({"best": best.as_dict(), "command": command, "settings": ranking, "out": str(out)}))
+        return
+    print(f"\nbest: {best.name}  {best.text}")
+    print(f"results: {out / RESULTS}" + (f"\npicture: {picture}" if picture else ""))
+    print(f"\n{command}")
+
+
+def command_line(settings: Mapping[str, Any]) -> str:
+    """The flags that train with these settings."""
+    words = ["python", "-m", "fastnn.train"]
+    for name, value in settings.items():
+        text = NONE.get(name) if value is None else "none" if value == () else value
+        if value is True:
+            words.append(flag(name))
+        elif value is not False:
+            words += [flag(name), ",".join(map(str, text)) if isinstance(text, tuple) else str(text)]
+    return shlex.join(words)

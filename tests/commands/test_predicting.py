@@ -1,0 +1,198 @@
+"""`fastnn predict`: the same labels however rows come in, and images as MNIST would have them."""
+
+import io
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from fastnn import MLP, load
+from fastnn.commands.images import read_digit
+from fastnn.data import read_npz
+
+Array = NDArray[Any]
+Json = Callable[..., Any]
+
+
+def rows(digits: Path) -> Array:
+    """Some of the run's test rows."""
+    X = read_npz(digits.parent / "some.npz").X_test
+    assert X is not None
+    return X[:20]
+
+
+# --- rows
+
+
+@pytest.mark.parametrize("form", ["X.npz", "one.npz", "features.csv", "labelled.csv", "named.csv"])
+def test_rows_of_every_form(form: str, digits: Path, tmp_path: Path, command_json: Json) -> None:
+    X, path = rows(digits), tmp_path / form
+    if form.endswith("npz"):
+        np.savez(path, **({"X": X, "other": X[:1]} if form == "X.npz" else {"whatever": X}))
+    else:
+        table = X if form == "features.csv" else np.column_stack([np.full(20, 3), X])
+        names = ",".join(["label", *map(str, range(784))]).replace(",", ",p") if form == "named.csv" else ""
+        np.savetxt(path, table, delimiter=",", fmt="%d", header=names, comments="")
+    net = load(digits / "last.safetensors")
+    found = command_json("predict", digits, path)["predictions"]
+    assert [row["label"] for row in found] == net.predict(X).tolist()
+    assert [row["row"] for row in found] == list(range(20))
+    np.testing.assert_allclose([row["probabilities"] for row in found], net.predict_proba(X), rtol=1e-6)
+
+
+def test_text_and_files(digits: Path, tmp_path: Path, command: Callable[..., str]) -> None:
+    X, path = rows(digits), tmp_path / "rows.npz"
+    np.savez(path, X=X)
+    labels = load(digits / "last.safetensors").predict(X)
+    text = command("predict", digits, path)
+    assert [line.split()[1] for line in text.splitlines()] == [str(label) for label in labels]
+    assert text.startswith(f"{path}[0] ")
+    for name in ("out.csv", "out.npz"):
+        assert (
+            command("predict", digits, path, "--out", tmp_path / name) == f"20 predictions are in {tmp_path / name}.\n"
+        )
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert lines[0] == "file,row,label," + ",".join(f"p{label}" for label in range(10))
+    assert [int(line.split(",")[2]) for line in lines[1:]] == labels.tolist()
+    with np.load(tmp_path / "out.npz") as written:
+        assert written["label"].tolist() == labels.tolist()
+        assert written["probabilities"].shape == (20, 10)
+
+
+def test_numbers(save_clusters: Callable[..., str], tmp_path: Path, command: Callable[..., str]) -> None:
+    data, flags = save_clusters(tmp_path / "a.npz", 60, 9), ("--backend", "numpy", "--epochs", 1, "--no-report")
+    run = tmp_path / "run"
+    command("train", "--data", data, *flags, "--output-activation", "identity", "--out", run, "--no-progress")
+    (tmp_path / "rows.csv").write_text("1,2,3,4\n5,6,7,8\n")  # bytes for a network that knows none
+    found = json.loads(command("predict", run, tmp_path / "rows.csv", "--json"))["predictions"]
+    expected = load(run / "last.safetensors", backend="numpy").predict(np.array([[1.0, 2, 3, 4], [5, 6, 7, 8]]))
+    assert [row["label"] for row in found] == expected.tolist()
+    assert "probabilities" not in found[0]
+    command("predict", run, tmp_path / "rows.csv", "--out", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text().splitlines()[0] == "file,row,prediction"
+
+
+# --- images
+
+
+def drawn(size: tuple[int, int], paper: Any, ink: Any, mode: str, scale: float = 1.0) -> Image.Image:
+    """A seven somewhere on paper."""
+    image = Image.new(mode, size, paper)
+    points = [(scale * (10 + x), scale * (12 + y)) for x, y in ((0, 0), (60, 0), (20, 100))]
+    ImageDraw.Draw(image).line(points, fill=ink, width=round(11 * scale), joint="curve")
+    return image
+
+
+VARIANTS: dict[str, Image.Image] = {
+    "ink on paper": drawn((200, 200), 250, 10, "L"),
+    "light on dark": drawn((200, 200), 0, 255, "L"),
+    "colour": drawn((300, 220), (255, 250, 230), (20, 30, 120), "RGB", 1.5),
+    "small": drawn((64, 64), 255, 0, "L", 0.4),
+    "large": drawn((1500, 1400), 255, 0, "L", 8),
+    "transparent": drawn((200, 200), (0, 0, 0, 0), (0, 0, 0, 255), "RGBA"),
+    "black and white": drawn((200, 200), 1, 0, "1"),
+    "palette": drawn((200, 200), (255, 255, 255), (200, 0, 0), "RGB").convert("P"),
+    "16 bits": Image.fromarray(np.asarray(drawn((200, 200), 250, 10, "L")).astype(np.uint16) * 257),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_an_image_of_any_kind_is_the_same_digit(name: str, tmp_path: Path) -> None:
+    """The same drawing, whatever its size, place, colours and polarity, gives nearly the same pixels, up to a shift."""
+    first, path = tmp_path / "first.png", tmp_path / "image.png"
+    VARIANTS["ink on paper"].save(first)
+    VARIANTS[name].save(path)
+    found, expected = read_digit(str(path)), read_digit(str(first))
+    assert (found.dtype, found.shape) == (np.uint8, (784,))
+    shifts = [np.roll(expected, shift) for shift in (0, -1, 1, -28, 28)]
+    assert max(np.corrcoef(found, shifted)[0, 1] for shifted in shifts) > 0.93
+    assert found.max() > 240
+
+
+def test_centred_and_scaled_as_mnist_is(tmp_path: Path) -> None:
+    VARIANTS["colour"].save(tmp_path / "image.jpg", quality=90)
+    image = read_digit(str(tmp_path / "image.jpg")).reshape(28, 28).astype(float)
+    lines, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+    assert 1 + max(np.ptp(lines), np.ptp(columns)) == 20
+    for axis in (0, 1):
+        mass = image.sum(axis=1 - axis)
+        assert abs((mass * (np.arange(28) + 0.5)).sum() / mass.sum() - 14) <= 0.6
+
+
+def test_mnist_s_own_images_come_back_as_they_were(digits: Path, tmp_path: Path, command_json: Json) -> None:
+    """Saved as pictures, enlarged and with paper for ink, they are recognised as they are as rows."""
+    X, net, paths = rows(digits), load(digits / "last.safetensors"), []
+    for i, row in enumerate(X):
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(255 - row.reshape(28, 28)).resize((140, 140), Image.Resampling.BICUBIC).save(paths[-1])
+    found = [row["label"] for row in command_json("predict", digits, *paths)["predictions"]]
+    assert np.mean(np.array(found) == net.predict(X)) >= 0.9
+
+
+def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
+    upright = VARIANTS["ink on paper"]
+    upright.save(tmp_path / "a.jpg", quality=95)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    upright.rotate(90, expand=True).save(tmp_path / "b.jpg", quality=95, exif=exif)
+    a, b = (read_digit(str(tmp_path / name)) for name in ("a.jpg", "b.jpg"))
+    assert np.corrcoef(a, b)[0, 1] > 0.98
+
+
+# --- refusing
+
+
+def png(width: int, height: int) -> bytes:
+    """The beginning of a PNG, whose header may lie."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+
+
+def saved(image: Image.Image, form: str) -> bytes:
+    content = io.BytesIO()
+    image.save(content, form)
+    return content.getvalue()
+
+
+IMPOSTORS: dict[str, tuple[bytes, str]] = {
+    "text.png": (b"hello", "is no PNG or JPEG image"),
+    "empty.png": (b"", "is no PNG or JPEG image"),
+    "gif.png": (saved(VARIANTS["small"], "GIF"), "is no PNG or JPEG image"),
+    "blank.png": (saved(Image.new("L", (50, 50), 200), "PNG"), "is an image of one colour; expected a digit on paper"),
+    "short.png": (saved(VARIANTS["small"], "PNG")[:90], "short.png is damaged"),
+    "header.png": (png(100, 100), "header.png is damaged|is no PNG or JPEG"),
+    "lies.png": (png(60000, 60000), "lies.png has 3600000000 pixels; expected at most|is no PNG or JPEG image"),
+    "rows.csv": (b"1,2,3\n4,5,6\n", "rows.csv has 2 features in a row, expected 784"),
+    "broken.npz": (b"PK\x03\x04" + b"x" * 50, "broken.npz is damaged"),
+    "missing.png": (b"", "missing.png: No such file"),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSTORS)
+def test_impostors(name: str, digits: Path, tmp_path: Path, refusal: Callable[..., str]) -> None:
+    content, sentence = IMPOSTORS[name]
+    if name != "missing.png":
+        (tmp_path / name).write_bytes(content)
+    error = refusal("predict", digits, tmp_path / name, "--out", tmp_path / "out.csv")
+    assert any(part in error for part in sentence.split("|")), error
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_other_refusals(digits: Path, tmp_path: Path, refusal: Callable[..., str]) -> None:
+    path, out = tmp_path / "seven.png", tmp_path / "out.csv"
+    VARIANTS["small"].save(path)
+    out.write_text("mine")
+    assert f"{out} exists; expected a new name, or --force" in refusal("predict", digits, path, "--out", out)
+    assert out.read_text() == "mine"
+    assert "expected a name that ends with .csv or .npz" in refusal("predict", digits, path, "--out", tmp_path / "out")
+    MLP([10, 3]).save(tmp_path / "ten.safetensors")
+    assert "of 784 pixels when scaled; expected rows of 10" in refusal("predict", tmp_path / "ten.safetensors", path)
+    np.savez(tmp_path / "several.npz", a=np.ones((2, 784)), b=np.ones((2, 784)))
+    assert "holds the arrays 'a', 'b', expected one of X" in refusal("predict", digits, tmp_path / "several.npz")

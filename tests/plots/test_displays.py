@@ -1,0 +1,159 @@
+"""Displays keep scikit-learn's contract, and show what they were given."""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib import pyplot
+
+from fastnn import MLP, History
+from fastnn.plots import (
+    ConfusionMatrixDisplay,
+    CurvesDisplay,
+    MistakesDisplay,
+    SamplesDisplay,
+    TuningDisplay,
+    WeightsDisplay,
+)
+from fastnn.plots.images import equal_parts, image_shape
+
+X = np.random.default_rng(0).integers(0, 256, size=(60, 16)).astype(np.uint8)
+y = np.arange(60) % 3
+NET = MLP([16, 20, 3], backend="numpy")
+HISTORY = History([1.0, 0.5], [0.6, 0.8], [1.1, 0.7], [0.5, 0.7], [1.0, 2.0])
+
+
+class Other:
+    """What scikit-learn's estimators look like."""
+
+    coefs_ = NET.weights
+    predict, predict_proba = NET.predict, NET.predict_proba
+
+
+MAKERS: dict[str, Callable[..., Any]] = {
+    "confusion": lambda **how: ConfusionMatrixDisplay.from_estimator(NET, X, y, **how),
+    "confusion of predictions": lambda **how: ConfusionMatrixDisplay.from_predictions(y, NET.predict(X), **how),
+    "loss": lambda **how: CurvesDisplay.from_history(HISTORY, **how),
+    "accuracy": lambda **how: CurvesDisplay.from_history(HISTORY, metric="accuracy", **how),
+    "mistakes": lambda **how: MistakesDisplay.from_estimator(NET, X, y, **how),
+    "mistakes of another": lambda **how: MistakesDisplay.from_estimator(Other, X, y, **how),
+    "no mistakes": lambda **how: MistakesDisplay.from_estimator(NET, X, NET.predict(X), **how),
+    "samples": lambda **how: SamplesDisplay.from_data(X, y, **how),
+    "samples with predictions": lambda **how: SamplesDisplay.from_estimator(NET, X, y, **how),
+    "tuning": lambda **how: TuningDisplay({"lr 1": [[0.5, 0.6], [0.4, 0.7]]}, "val_accuracy").plot(**how),
+    "weights": lambda **how: WeightsDisplay.from_estimator(NET, **how),
+    "weights of another": lambda **how: WeightsDisplay.from_estimator(Other, count=7, **how),
+    "weights of no images": lambda **how: WeightsDisplay.from_estimator(MLP([5, 3], backend="numpy"), **how),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_window() -> Iterator[None]:
+    matplotlib.use("Agg")
+    yield
+    pyplot.close("all")
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_scikit_learn_s_contract(name: str) -> None:
+    display = MAKERS[name]()
+    assert display.ax_.figure is display.figure_
+    assert display.figure_ in map(pyplot.figure, pyplot.get_fignums())
+    _, (left, right) = pyplot.subplots(1, 2)
+    again = MAKERS[name](ax=right)
+    assert again.ax_ is right
+    assert display.plot(ax=left) is display
+    assert display.ax_ is left
+    assert len(left.get_children()) == len(right.get_children())
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_files_and_svg(name: str, tmp_path: Path) -> None:
+    display = MAKERS[name]()
+    figures = pyplot.get_fignums()
+    for kind, start in (("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")):
+        path = display.save(tmp_path / f"picture.{kind}")
+        assert path.read_bytes().startswith(start)
+    svg = display.svg()
+    assert svg.startswith("<svg")
+    assert "currentColor" in svg
+    assert svg == display.svg()
+    assert pyplot.get_fignums() == figures  # nothing is left with pyplot
+
+
+def texts(display: Any) -> list[str]:
+    return [text.get_text() for text in display.ax_.texts]
+
+
+def test_confusion_counts() -> None:
+    display = ConfusionMatrixDisplay.from_predictions([0, 0, 1, 2, 2], [0, 1, 1, 2, 2])
+    assert texts(display) == ["1", "1", "1", "2"]
+    assert not texts(ConfusionMatrixDisplay.from_predictions(np.arange(30), np.arange(30)))
+
+
+def test_mistakes_are_the_worst_with_their_probabilities() -> None:
+    display = MistakesDisplay.from_estimator(NET, X, y, count=5)
+    probabilities, wrong = NET.predict_proba(X), np.flatnonzero(NET.predict(X) != y)
+    worst = wrong[np.argsort(probabilities[wrong, y[wrong]])][:5]
+    assert [mistake.row for mistake in display.mistakes] == worst.tolist()
+    first = worst[0]
+    most = int(probabilities[first].argmax())
+    expected = f"{most}  {probabilities[first].max():.0%}\nis {y[first]}  {probabilities[first, y[first]]:.0%}"
+    assert texts(display)[0] == expected
+    np.testing.assert_array_equal(display.ax_.images[0].get_array(), X[first].reshape(4, 4))
+
+
+def test_samples_name_what_is_predicted_otherwise() -> None:
+    found = texts(SamplesDisplay.from_estimator(NET, X, y, count=12))
+    pairs = zip(y[:12], NET.predict(X[:12]), strict=True)
+    assert found == [f"{a}" if a == b else f"{a} → {b}" for a, b in pairs]
+
+
+def test_weights_are_the_largest_units() -> None:
+    display = WeightsDisplay.from_estimator(NET, count=3)
+    assert display.units == np.argsort(-np.linalg.norm(NET.weights[0], axis=0))[:3].tolist()
+    np.testing.assert_array_equal(display.ax_.images[0].get_array(), NET.weights[0][:, display.units[0]].reshape(4, 4))
+
+
+def test_curves_hold_the_history() -> None:
+    display = CurvesDisplay.from_history(HISTORY, metric="accuracy")
+    assert [line.get_ydata().tolist() for line in display.ax_.lines] == [[0.6, 0.8], [0.5, 0.7]]
+    assert [line.get_xdata().tolist() for line in display.ax_.lines] == [[1, 2], [1, 2]]
+    with pytest.raises(ValueError, match="metric is 'speed'; expected one of loss, accuracy"):
+        CurvesDisplay.from_history(HISTORY, metric="speed")
+
+
+def test_tuning_shows_mean_and_range() -> None:
+    display = TuningDisplay({"a": [[0.5, 0.6], [0.4, 0.8]], "b": [[0.1, 0.2]]}, "val_loss").plot()
+    np.testing.assert_allclose(display.ax_.lines[0].get_ydata(), [0.45, 0.7])
+    band = display.ax_.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (0.4, 0.8)
+
+
+def test_shapes() -> None:
+    assert image_shape(784) == (28, 28)
+    assert image_shape(12, (3, 4)) == (3, 4)
+    for wrong in ((12,), (12, (5, 5))):
+        with pytest.raises(ValueError, match="Rows have 12 features; expected a square from 16"):
+            image_shape(*wrong)
+    assert SamplesDisplay.from_data(np.zeros((2, 12)), [0, 1], shape=(3, 4)).images.shape == (2, 3, 4)
+    assert equal_parts(5, 2) == [slice(0, 2), slice(2, 5)]
+    assert equal_parts(1, 2) == [slice(0, 1)]
+
+
+def test_parts_are_all_of_it() -> None:
+    for display in (SamplesDisplay.from_data(X, y), WeightsDisplay.from_estimator(NET)):
+        parts = display.parts(2, columns=4)
+        whole = display.plot()
+        drawn = [image for part in parts for image in part.plot().ax_.images]
+        assert len(drawn) == len(whole.ax_.images)
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"drawing needs matplotlib: pip install 'fastnn-numba\[plot\]'"):
+        CurvesDisplay([1.0], []).save(io.BytesIO() and "picture.png")

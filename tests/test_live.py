@@ -1,0 +1,73 @@
+"""Curves on a terminal: drawn in place, no wider than it is, and right."""
+
+import io
+import re
+import sys
+
+import pytest
+
+from fastnn.history import History
+from fastnn.live import Live
+from fastnn.progress import make_progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def screen(written: str, width: int) -> list[str]:
+    """The lines that a terminal shows after it got all this."""
+    lines, row = [""], 0
+    for part in re.split(r"(\x1b\[\d*[FJ]|\n|\r)", written):
+        if part == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif part == "\r":
+            lines[row] = ""
+        elif part.endswith("F") and part.startswith("\x1b"):
+            row -= int(part[2:-1])
+        elif part == "\x1b[J":
+            lines = [*lines[:row], ""]
+        else:
+            lines[row] += part
+            assert len(lines[row]) < width
+    return lines
+
+
+@pytest.mark.parametrize("width", [140, 80, 40])
+def test_curves_are_drawn_in_place(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, history = Terminal(), History()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("fastnn.live.DRAW_SECONDS", 0.0)
+    progress = make_progress(8, 10, verbose=True, live=True)
+    assert isinstance(progress, Live)
+    progress.message("compiling")
+    for epoch in range(8):
+        progress.advance(10 * epoch + 5, History([0.7], [0.5]))
+        for values, value in ((history.loss, 1 / (epoch + 1)), (history.accuracy, 1 - 0.5 / (epoch + 1))):
+            values.append(value)
+        history.val_loss.append(1.1 / (epoch + 1))
+        history.seconds.append(float(epoch))
+        progress.epoch(history)
+    progress.close()
+    lines = screen(terminal.getvalue(), width)
+    assert sum("epoch 8/8 100%" in line for line in lines) == 1
+    assert sum("loss (dotted: validation)" in line for line in lines) == 1
+    assert any("accuracy" in line and "loss (" in line for line in lines) == (width >= 80)
+    assert sum(any("⠀" <= letter <= "⣿" for letter in line) for line in lines) >= 10
+    assert 14 <= len(lines) <= 20
+
+
+def test_nothing_is_drawn_before_there_are_two_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    live = Live(3, 10)
+    assert live.curves(History([1.0], [0.5]), 80) == []
+    live.close()
+
+
+def test_elsewhere_it_is_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = make_progress(2, 10, verbose=True, live=True)
+    progress.epoch(History([0.5], seconds=[1.0]))
+    assert capsys.readouterr().out == "epoch 1/2  loss 0.5000  1.00 s\n"
