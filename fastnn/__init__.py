@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import data, ops
+    from . import data, ops, plots
     from .data import load_mnist
     from .errors import Diverged
     from .history import History
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .mlp import MLP, load
 
 __version__ = "0.1.0"
-__all__ = ["MLP", "Diverged", "History", "Initializer", "data", "load", "load_mnist", "ops"]
+__all__ = ["MLP", "Diverged", "History", "Initializer", "data", "load", "load_mnist", "ops", "plots"]
 
 # Imported when first used, so that `python -m fastnn.train --help` need not wait for numpy and numba.
 _HOMES = {
@@ -38,7 +38,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
-    if name in ("data", "ops"):
+    if name in ("data", "ops", "plots"):
         return import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -60,14 +60,14 @@ class Live(Bar):
     def _figure(self, training: list[float], validation: list[float], name: str, width: int) -> str:
         figure = self.plotille.Figure()
         figure.width, figure.height, figure.with_colors, figure.origin = width, HEIGHT, False, False
-        figure.x_label, figure.y_label = "epoch", name + (" (dotted: validation)" if validation else "")
+        figure.x_label, figure.y_label = "", name + (", dotted: validation" if validation else "")
         figure.register_label_formatter(float, _label)
         epochs = list(range(1, len(training) + 1))
         figure.set_x_limits(min_=1, max_=max(2, len(training)))
         figure.plot(epochs, training)
         if validation:
             figure.scatter(epochs[: len(validation)], validation)
-        return str(figure.show())
+        return str(figure.show()).replace("-> ()", "")  # the name of the other axis needs no room
 
     def _draw(self, chart: list[str]) -> None:
         up = UP.format(len(self.chart)) if self.chart else "\r"

@@ -54,8 +54,8 @@ def test_curves_are_drawn_in_place(width: int, monkeypatch: pytest.MonkeyPatch) 
     progress.close()
     lines = screen(terminal.getvalue(), width)
     assert sum("epoch 8/8 100%" in line for line in lines) == 1
-    assert sum("loss (dotted: validation)" in line for line in lines) == 1
-    assert any("accuracy" in line and "loss (" in line for line in lines) == (width >= 80)
+    assert sum("(loss, dotted: validation)" in line for line in lines) == 1
+    assert any("accuracy" in line and "(loss" in line for line in lines) == (width >= 80)
     assert sum(any("⠀" <= letter <= "⣿" for letter in line) for line in lines) >= 10
     assert 14 <= len(lines) <= 20
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..extras import needed
 from ..history import History
 from ..initializers import Initializer
 from ..mlp import MLP, backend_of, network
@@ -38,6 +39,8 @@ def run(given: Mapping[str, Any]) -> None:
     Raises ValueError, TypeError, OSError or ArithmeticError; Stopped after a signal. Nothing is written before all that
     can be refused has been looked at.
     """
+    if "live" in given:
+        needed("plotille", "plot", "--live")
     if "resume" in given:
         old = _resumed(given)
         _train(old.settings, network(old.checkpoint, backend=old.settings.backend), old.checkpoint.history, old)
