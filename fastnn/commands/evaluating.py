@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..checks import integer
+from ..cpus import thread_count
 from ..mistakes import format_mistakes, worst_misses
 from ..mlp import MLP, network
 from ..recipes import Prepared
 from ..report import class_report, confusion_matrix, format_rest, one_against_rest
-from ..workers import thread_count
 from .measuring import Result, classes_of, finite, measure, mistakes_of, print_report
 from .rows import rows_to_measure
 from .run import Run, open_run

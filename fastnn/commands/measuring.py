@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from ..cpus import thread_count
 from ..history import History
 from ..mistakes import Mistake, class_probabilities, worst_mistakes
 from ..mlp import MLP
 from ..recipes import Array, Prepared
 from ..report import class_report, confusion_matrix, format_matrix, format_report
-from ..workers import thread_count
 from .settings import Settings
 
 WIDEST_MATRIX = 40  # classes; a wider matrix would wrap in any terminal

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import files
+from ..cpus import thread_count
 from ..data import read_features
 from ..mistakes import class_probabilities
 from ..mlp import MLP, network
-from ..workers import thread_count
 from .images import SIDE, is_image, read_digit
 from .rows import as_trained
 from .run import Run, open_run

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import files
+from ..cpus import thread_count
 from ..history import History
 from ..mlp import MLP
 from ..recipes import Prepared
 from ..report import class_report, confusion_matrix
-from ..workers import thread_count
 from . import page
 from .measuring import Result, classes_of
 from .run import ENVIRONMENT, REPORT, Run, best_epoch

@@ -17,8 +17,8 @@ import numpy as np
 import tomli_w
 
 from .. import __version__, files, storage
+from ..cpus import thread_count
 from ..history import History
-from ..workers import thread_count
 from .settings import Settings, arguments, from_file
 
 CONFIG, METRICS, ENVIRONMENT, REPORT = "config.toml", "metrics.jsonl", "environment.json", "report.html"

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from ..cpus import thread_count
 from ..mlp import MLP, network
 from ..plots import ConfusionMatrixDisplay, CurvesDisplay, MistakesDisplay, SamplesDisplay, WeightsDisplay
 from ..plots.display import Display, save
@@ -13,7 +14,6 @@ from ..plots.images import as_images, image_shape
 from ..plots.weights import largest_units
 from ..recipes import Prepared
 from ..report import confusion_matrix
-from ..workers import thread_count
 from .measuring import classes_of, mistakes_of
 from .predicting import check_out
 from .rows import rows_to_measure

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..cpus import thread_count
 from ..extras import needed
 from ..history import History
 from ..initializers import Initializer
@@ -19,7 +20,6 @@ from ..progress import Progress, make_progress
 from ..recipes import Array, Prepared
 from ..storage import Checkpoint
 from ..trainer import Plan
-from ..workers import thread_count
 from .arguments import flag
 from .flags import settings_of
 from .measuring import measure, print_report, summary

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import files
 from ..checks import integer
-from ..workers import thread_count
+from ..cpus import thread_count
 from .arguments import flag
 from .flags import settings_of
 from .rows import prepare, read
