@@ -134,7 +134,7 @@ class _Loop:
             rows = batch * self.batch_size
             running = self._entry(losses[epoch] / rows, right[epoch] / rows) if batch else None
             self.progress.advance((done + epoch) * self.m + rows, running)
-            if self.keeper is not None and self.keeper.due():
+            if steps and self.keeper is not None and self.keeper.due():  # a step may take longer than saves are apart
                 raise _Paused
 
         return poll

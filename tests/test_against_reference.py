@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from fastnn import MLP, Initializer, load_mnist
 from fastnn.architecture import ACTIVATIONS
-from fastnn.commands import make_network
+from fastnn.commands.settings import Settings
+from fastnn.commands.training import make_network
 from fastnn.optimizers import OPTIMIZERS
 from fastnn.recipes import RECIPES
-from fastnn.settings import Settings
 
 Array = NDArray[Any]
 OUTPUTS = [("softmax", 4), ("sigmoid", 1), ("sigmoid", 4), ("identity", 1), ("identity", 4)]

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fastnn.commands.settings import Settings
 from fastnn.recipes import RECIPES, hold_out
-from fastnn.settings import Settings
 
 m, K = 50000, 3
 X = np.arange(m * K, dtype=np.float32).reshape(m, K)

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -328,19 +327,6 @@ def test_interrupt(clusters: str, monkeypatch: pytest.MonkeyPatch, capsys: pytes
 
 
 # --- as a process
-
-
-def test_help_is_quick_and_imports_nothing_slow() -> None:
-    seconds = []
-    for _ in range(3):
-        began = time.perf_counter()
-        done = process("--help")
-        seconds.append(time.perf_counter() - began)
-        assert done.returncode == 0
-        assert "--validation-fraction" in done.stdout
-    assert min(seconds) < 0.3
-    code = "import sys, fastnn.train; sys.exit(any(name in sys.modules for name in ('numpy', 'numba', 'tqdm')))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_list_recipes() -> None:
