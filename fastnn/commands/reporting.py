@@ -76,8 +76,12 @@ def _classes(net: MLP, rows: Prepared, result: Result) -> str:
 
 
 def _environment(out: Path) -> str:
-    values = json.loads((out / ENVIRONMENT).read_text(encoding="utf-8"))
-    values["command"] = " ".join(values["command"])
+    """Nothing where a person has removed or changed the file: it is only shown."""
+    try:
+        values = json.loads((out / ENVIRONMENT).read_text(encoding="utf-8"))
+        values["command"] = " ".join(values["command"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
     return page.table(("", ""), values.items(), words=True)
 
 
