@@ -157,5 +157,6 @@ def test_the_running_epoch_s_figures_are_means(backend: str, monkeypatch: pytest
     assert seen
     for rows, running in seen:
         assert 0 < rows < 2 * m
-        assert running.loss[0] == pytest.approx(np.log(2), rel=0.05)  # steps may end between two looks
         assert running.val_loss == []
+    # Steps may end between the look at their number and that at their losses, so some means are too large.
+    assert np.median([running.loss[0] for _, running in seen]) == pytest.approx(np.log(2), rel=0.05)

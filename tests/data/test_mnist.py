@@ -58,7 +58,7 @@ def test_the_folder_reads_as_a_dataset_too(mnist: tuple[Array, Array, Array, Arr
 
 def test_exported_names() -> None:
     assert sorted(fastnn.data.__all__) == sorted(
-        ["Dataset", "load_mnist", "read_csv", "read_dataset", "read_idx", "read_npz"]
+        ["Dataset", "load_mnist", "read_csv", "read_dataset", "read_features", "read_idx", "read_npz"]
     )
     assert all(hasattr(fastnn.data, name) for name in fastnn.data.__all__)
     assert all(getattr(fastnn.data, name).__doc__ for name in fastnn.data.__all__)
