@@ -21,6 +21,8 @@ def test_help_is_quick_and_imports_nothing_slow(verb: str) -> None:
         assert (done.returncode, done.stderr) == (0, "")
         assert f"usage: fastnn.{verb}" in done.stdout
         assert "--json" in done.stdout
+        if seconds[-1] < 0.3:
+            break
     assert min(seconds) < 0.3
     show = f"import sys, json, fastnn.{verb}; print(json.dumps(list(sys.modules)))"
     modules = json.loads(subprocess.run([sys.executable, "-c", show], capture_output=True, check=True).stdout)
