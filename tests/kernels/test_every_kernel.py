@@ -10,6 +10,7 @@ from numba import njit
 from numba.core.dispatcher import Dispatcher
 
 from fastnn import kernels
+from fastnn.kernels import optimizers
 from fastnn.kernels.compile import FASTMATH, entry, kernel
 
 # Those that Python calls, so that the next process must find them compiled.
@@ -39,7 +40,7 @@ def wrong_settings(dispatcher: Any) -> list[str]:
     """What distinguishes a compiled function from one made by `kernel` or `entry`; it may be inlined all the same."""
     common: Any = kernel(lambda: None)
     wanted, options = common.targetoptions, dispatcher.targetoptions
-    names = {*wanted, *options} - {"forceinline"}
+    names = {*wanted, *options} - {"forceinline", "no_cpython_wrapper"}
     return sorted(name for name in names if options.get(name) != wanted.get(name))
 
 
@@ -96,3 +97,9 @@ def test_another_decorator_would_be_noticed(settings: dict[str, Any]) -> None:
 def test_a_kernel_that_is_not_kept_would_be_noticed() -> None:
     assert is_kept(entry(lambda: None))
     assert not is_kept(kernel(lambda: None))
+
+
+def test_python_cannot_call_what_is_for_kernels_only() -> None:
+    """It has no wrapper that Python could use."""
+    with pytest.raises(TypeError, match="^update is called by kernels only"):
+        optimizers.update()  # type: ignore[call-arg]

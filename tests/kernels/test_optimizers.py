@@ -8,7 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from fastnn import reference
-from fastnn.kernels.optimizers import Rule, update
+from fastnn.kernels import optimizers
+from fastnn.kernels.compile import entry
+from fastnn.kernels.optimizers import Rule
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 
 Array = NDArray[Any]
@@ -19,6 +21,13 @@ Close = Callable[..., None]
 STEPS = 6
 P0, G0, M0 = 3, 2, 5  # where the kernel begins in the parameters, the gradient and what is remembered
 DECAY = 0.1
+
+
+@entry
+def update(
+    rule: Rule, step: int, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, v: Array, m0: int, count: int
+) -> None:
+    optimizers.update(rule, step, decay, p, p0, g, g0, m, v, m0, count)
 
 
 @pytest.fixture(params=OPTIMIZERS)

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from fastnn.kernels.compile import kernel
+from fastnn.kernels import sync
+from fastnn.kernels.compile import entry
 from fastnn.kernels.sync import (
     ARRIVED,
     GENERATION,
@@ -22,8 +23,6 @@ from fastnn.kernels.sync import (
     atomic_add,
     atomic_load,
     atomic_store,
-    barrier,
-    share,
 )
 
 Array = NDArray[Any]
@@ -31,6 +30,16 @@ Array = NDArray[Any]
 TIMES = 20_000
 PHASES = 300
 PATIENCE_SECONDS = 30.0
+
+
+@entry
+def share(count: int, grain: int, t: int, threads: int) -> tuple[int, int]:
+    return sync.share(count, grain, t, threads)
+
+
+@entry
+def barrier(control: Array, threads: int) -> None:
+    sync.barrier(control, threads)
 
 
 def in_threads(work: Callable[[int], None], threads: int) -> None:
@@ -67,7 +76,7 @@ def test_shares_are_fair(grains: int, grain: int, threads: int) -> None:
 # --- atomic numbers
 
 
-@kernel
+@entry
 def _add_often(control: Array, taken: Array, first: int, times: int) -> None:
     for i in range(first, first + times):
         taken[i] = atomic_add(control, NEXT, 1)
@@ -85,7 +94,7 @@ def test_atomic_add_loses_nothing(threads: int) -> None:
     assert not control.any()
 
 
-@kernel
+@entry
 def _store_and_load(control: Array, slot: int, value: int) -> int:
     atomic_store(control, slot, value)
     before: int = atomic_load(control, slot)
@@ -104,16 +113,16 @@ def test_atomic_store_and_load() -> None:
 # --- barrier
 
 
-@kernel
+@entry
 def _meet(control: Array, t: int, threads: int, phases: int, seen: Array) -> int:
     """Counts how often another thread was not in this thread's phase between two barriers."""
     early = 0
     for phase in range(1, phases + 1):
         seen[8 * t] = phase
-        barrier(control, threads)
+        sync.barrier(control, threads)
         for other in range(threads):
             early += seen[8 * other] != phase
-        barrier(control, threads)
+        sync.barrier(control, threads)
     return early
 
 
