@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.numpy_process import SLEEP_SECONDS, Loop, NumpyProcess
-from benchmarks.page import machine, write
+from benchmarks.numpy_functions import loop
+from benchmarks.page import machine, ratio_text, write
+from benchmarks.process import SLEEP_SECONDS, Loop, Process
 
 Array = NDArray[Any]
 SECONDS = 0.2  # a benchmark's rounds take about so long altogether
@@ -54,7 +55,7 @@ class Clock:
 class Versus:
     """versus(what, ours, name, *arguments) times what is asked for; `array` makes arrays of the contestant's dtype."""
 
-    def __init__(self, contestant: Contestant, benchmark: Any, numpy_process: NumpyProcess) -> None:
+    def __init__(self, contestant: Contestant, benchmark: Any, numpy_process: Process) -> None:
         self.contestant, self._benchmark, self._numpy_process = contestant, benchmark, numpy_process
         self._rng = np.random.default_rng(0)
 
@@ -69,13 +70,15 @@ class Versus:
     def __call__(self, what: str, ours: Callable[[int], Any], name: str, *arguments: Any, calls: int = 1) -> None:
         """what: the group in the table. ours: the call, given a number of threads. name, arguments: the same for NumPy.
         calls: how many times ours and NumPy's do the thing."""
-        expected = self._numpy_process.prepare(name, arguments)
-        timed: Loop | NumpyProcess = self._numpy_process
+        self._numpy_process.hold(loop, name, arguments)
+        expected = self._numpy_process.call("first")
         if self.contestant.library == "fastnn":
             time.sleep(SLEEP_SECONDS)
-            timed = loop = Loop(lambda: ours(self.contestant.threads))
-            self._check(loop.result, expected)
-        self._time(what, lambda: timed.seconds() / calls)
+            own = Loop(lambda: ours(self.contestant.threads))
+            self._check(own.result, expected)
+            self._time(what, lambda: own.seconds() / calls)
+        else:
+            self._time(what, lambda: self._numpy_process.call("seconds") / calls)
 
     def _check(self, result: Any, expected: Any) -> None:
         for ours, theirs in zip(*(r if isinstance(r, tuple) else (r,) for r in (result, expected)), strict=True):
@@ -93,16 +96,16 @@ class Versus:
 
 
 @pytest.fixture(scope="session")
-def numpy_processes() -> Iterator[dict[int, NumpyProcess]]:
+def numpy_processes() -> Iterator[dict[int, Process]]:
     """By their number of threads."""
-    processes = {threads: NumpyProcess(threads) for threads in (1, 2)}
+    processes = {threads: Process(OPENBLAS_NUM_THREADS=str(threads)) for threads in (1, 2)}
     yield processes
     for process in processes.values():
         process.close()
 
 
 @pytest.fixture(params=CONTESTANTS, ids=str)
-def versus(request: pytest.FixtureRequest, benchmark: Any, numpy_processes: dict[int, NumpyProcess]) -> Versus:
+def versus(request: pytest.FixtureRequest, benchmark: Any, numpy_processes: dict[int, Process]) -> Versus:
     return Versus(request.param, benchmark, numpy_processes[request.param.threads])
 
 
@@ -140,5 +143,5 @@ def ratios(complete: dict[str, dict[str, float]]) -> str:
             for threads in (1, 2)
             for ours, theirs in columns
         ]
-        lines.append(f"| {what} | {' | '.join(f'{ratio:.1f}' if ratio >= 2 else f'{ratio:.2f}' for ratio in cells)} |")
+        lines.append(f"| {what} | {' | '.join(map(ratio_text, cells))} |")
     return "\n".join(lines)

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
+NAMES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "fastnn-numba": "fastnn"}  # of distributions
 
-def machine() -> str:
+
+def machine(distributions: Iterable[str] = ("numpy", "numba")) -> str:
     """The processor and the versions that figures are of, in a sentence."""
     try:
         models = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     except OSError:
         models = []
     cpu = models[0] if models else platform.processor() or platform.machine()
-    versions = f"Python {platform.python_version()}, NumPy {version('numpy')}, numba {version('numba')}"
-    return f"{cpu}, {os.cpu_count()} cores, {versions}."
+    versions = [f"{NAMES.get(name, name)} {version(name)}" for name in distributions]
+    return ", ".join([cpu, f"{os.cpu_count()} cores", f"Python {platform.python_version()}", *versions]) + "."
+
+
+def ratio_text(ratio: float) -> str:
+    """Three digits of a small ratio, two of a larger one."""
+    return f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
+
+
+def milliseconds(seconds: float) -> str:
+    """As milliseconds, with three digits at least."""
+    return f"{1e3 * seconds:.{max(0, 2 - math.floor(math.log10(1e3 * seconds)))}f}"
 
 
 def write(path: Path, name: str, text: str) -> None:

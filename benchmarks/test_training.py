@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.numpy_process import train
+from benchmarks.numpy_functions import train
 from fastnn import load_mnist
 
 ROWS, EPOCHS = 10000, 2

@@ -1,0 +1,121 @@
+"""fastnn beside NumPy, scikit-learn, PyTorch and JAX: the same networks, trained on the same data.
+
+Each library lives in a process of its own, with the number of threads that suits it best. First all must reach the same
+losses from the same initial weights; then they train in turn, round after round, one at a time. A time is that of a
+whole fit, with everything it does, divided by its epochs; medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contest import as_dict, best_peer, contest, ratio
+from benchmarks.page import machine, milliseconds, ratio_text, write
+from benchmarks.rivals import FASTNN, RIVALS
+from benchmarks.workloads import BY_NAME, describe
+
+FIT_SECONDS = 0.5
+MARKER = "peers"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure or read, print the table, write it where asked. Returns the exit status."""
+    options = parse(argv)
+    report = read(options.read) if options.read else measure(options)
+    text = f"{table(report['results'])}\n\n{explanation(report['machine'])}"
+    print(f"\n{text}")
+    if options.json is not None:
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if options.write is not None:
+        write(options.write, MARKER, text)
+    if options.plot is not None:
+        from benchmarks.plot import plot_peers
+
+        plot_peers(report["results"], report["machine"], options.plot)
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.add_argument("--workload", nargs="+", choices=BY_NAME, default=list(BY_NAME), help="default: all of them")
+    others = [name for name in RIVALS if name != FASTNN]
+    parser.add_argument("--rivals", nargs="+", choices=others, default=others, help="default: all of them")
+    parser.add_argument("--rounds", type=int, default=5, help="times that each is timed (default: 5)")
+    parser.add_argument("--seconds", type=float, default=FIT_SECONDS, help=f"of a fit, at least ({FIT_SECONDS})")
+    parser.add_argument("--rows", type=int, help="the first so many rows of the data, for a quick look")
+    parser.add_argument("--read", type=Path, nargs="+", metavar="FILE", help="show what --json wrote; measure nothing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="put every time into this file")
+    parser.add_argument("--write", type=Path, metavar="README.md", help="put the table between this file's markers")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the times, all axes from zero")
+    options = parser.parse_args(argv)
+    if options.rounds < 1 or options.seconds <= 0 or (options.rows is not None and options.rows < 1):
+        parser.error("--rounds and --rows must be at least 1, and --seconds above 0")
+    return options
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Every workload asked for. What cannot take part is said and left out."""
+    names = [name for name in options.rivals if RIVALS[name].installed]
+    for name in sorted(set(options.rivals) - set(names)):
+        print(f"{RIVALS[name].title} is not installed and left out: pip install -e '.[bench]'", file=sys.stderr)
+    if not names:
+        raise SystemExit("None of the libraries to compare with is installed.")
+    results = []
+    with contest([FASTNN, *names]) as runner:
+        for name in options.workload:
+            workload = BY_NAME[name] if options.rows is None else BY_NAME[name].on_rows(options.rows)
+            entries = runner.run(workload, options.rounds, options.seconds)
+            best = best_peer(entries)
+            found = f"{ratio_text(ratio(entries, best))} times as fast as {RIVALS[best].title}"
+            print(f"{describe(workload)}: {milliseconds(entries[FASTNN].median)} ms, {found}", flush=True)
+            results.append(as_dict(workload, entries))
+    versions = dict.fromkeys(RIVALS[name].distribution for name in (FASTNN, *names))
+    return {"machine": machine([*versions, "numba"]), "results": results}
+
+
+def read(paths: list[Path]) -> dict[str, Any]:
+    """Reports of several runs as one; of a workload that is in several the last one counts. ValueError if they are of
+    different machines or versions."""
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    machines = {report["machine"] for report in reports}
+    if len(machines) > 1:
+        raise ValueError(f"The files are of different machines or versions: {' / '.join(sorted(machines))}")
+    latest = {result["workload"]: result for report in reports for result in report["results"]}
+    return {"machine": machines.pop(), "results": [latest[name] for name in BY_NAME if name in latest]}
+
+
+def table(results: list[dict[str, Any]]) -> str:
+    """In Markdown: milliseconds of everybody, and fastnn's ratio to the best of the others beside its floor."""
+    names = [name for name in RIVALS if any(name in result["entries"] for result in results)]
+    titles = [f"{RIVALS[name].title}, ms" for name in names]
+    lines = [
+        f"| workload | {' | '.join(titles)} | best peer / fastnn | at least |",
+        f"|---|{'--:|' * (len(names) + 2)}",
+    ]
+    for result in results:
+        workload = BY_NAME[result["workload"]]
+        if result["rows"] is not None:
+            workload = workload.on_rows(result["rows"])
+        found = [result["entries"].get(name) for name in names]
+        cells = [milliseconds(entry["median"]) if entry else "" for entry in found]
+        best = f"{ratio_text(result['ratio'])} ({RIVALS[result['best_peer']].title})"
+        lines.append(f"| {describe(workload)}, an {workload.unit} | {' | '.join(cells)} | {best} | {workload.floor} |")
+    return "\n".join(lines)
+
+
+def explanation(machine: str) -> str:
+    """What the figures are, and of which machine."""
+    return (
+        "Medians of whole fits from the same initial weights, divided by their epochs. The libraries took turns, each "
+        "in its own process with the number of threads, 1 or 2, that was faster for it (fastnn: its default). fastnn "
+        f"reads MNIST's pixels as they are, the others floating-point numbers made beforehand. {machine}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""The pictures beside the tables. All axes begin at zero."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmarks.rivals import FASTNN, RIVALS
+from benchmarks.workloads import BY_NAME, describe
+
+OURS, THEIRS = "#c44e00", "#8c9bab"
+COLUMNS = 3
+
+
+def plot_peers(results: list[dict[str, Any]], machine: str, path: Path) -> None:
+    """A panel of bars for each workload: milliseconds, with the fastest and slowest round."""
+    rows = -(-len(results) // COLUMNS)
+    figure = Figure(figsize=(4.6 * COLUMNS, 2.5 * rows + 0.8), layout="constrained")
+    panels = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    for panel, result in zip(panels, results, strict=False):
+        _bars(panel, result)
+    for panel in list(panels)[len(results) :]:
+        panel.set_visible(False)
+    figure.suptitle("Milliseconds of training; bars: median, lines: fastest and slowest round", fontsize=11)
+    figure.supxlabel("\n".join(textwrap.wrap(machine, 60 * COLUMNS)), fontsize=8)
+    figure.savefig(path, dpi=120)
+
+
+def _bars(panel: Any, result: dict[str, Any]) -> None:
+    names = [name for name in RIVALS if name in result["entries"]]
+    entries = [result["entries"][name] for name in names]
+    medians = [1e3 * entry["median"] for entry in entries]
+    spreads = [
+        [1e3 * (entry["median"] - min(entry["seconds"])) for entry in entries],
+        [1e3 * (max(entry["seconds"]) - entry["median"]) for entry in entries],
+    ]
+    colours = [OURS if name == FASTNN else THEIRS for name in names]
+    panel.barh([RIVALS[name].title for name in names], medians, xerr=spreads, color=colours, ecolor="black")
+    panel.set_xlim(left=0)
+    panel.invert_yaxis()
+    workload = BY_NAME[result["workload"]]
+    panel.set_title(f"{describe(workload)}\nms an {workload.unit}", fontsize=8)
+    panel.tick_params(labelsize=8)
+    panel.spines[["top", "right"]].set_visible(False)

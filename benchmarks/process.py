@@ -1,0 +1,91 @@
+"""A library in a process of its own: it waits there, asleep, while others are timed.
+
+The threads of NumPy's OpenBLAS, of PyTorch and of JAX look for work for a while after every call, and would take a core
+from whatever is timed next; in a process of its own, which waits while others are timed, they go to sleep.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+LEAST_SECONDS = 1e-3  # of calls timed together; the clock's own error is 0.1 us
+SLEEP_SECONDS = 0.2  # after which the threads of any library are asleep
+
+_held: list[Any] = []  # in the process: what `hold` made
+
+
+class Loop:
+    """A call, repeated so often that the clock is exact. `result` is what it returned the first time."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.call, self.count = call, 0
+        self.result = call()  # also compiles, or loads what was compiled
+
+    def first(self) -> Any:
+        """The result, for another process."""
+        return self.result
+
+    def seconds(self) -> float:
+        """The mean time of one call."""
+        if self.count == 0:
+            self.count = 1
+            self.count = max(1, math.ceil(LEAST_SECONDS / self._mean()))
+        return self._mean()
+
+    def _mean(self) -> float:
+        start = time.perf_counter()
+        for _ in range(self.count):
+            self.call()
+        return (time.perf_counter() - start) / self.count
+
+
+class Process:
+    """A new Python with these environment variables, which holds one object at a time and is told what to do with it.
+
+    A pool of one process: the standard library carries arguments, results and exceptions to and fro.
+    """
+
+    def __init__(self, **environment: str) -> None:
+        before = dict(os.environ)
+        os.environ.update(environment)  # read once, when a library is imported
+        try:
+            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+            self._pool.submit(os.getpid).result()
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    def hold(self, make: Callable[..., Any], *arguments: Any) -> None:
+        """Make the object, in place of the one before; make is a module's function or class."""
+        self._pool.submit(_hold, make, arguments).result()
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """What the object's method returns."""
+        return self._pool.submit(_call, method, arguments).result()
+
+    def drop(self) -> None:
+        """Forget the object and its memory."""
+        self._pool.submit(_drop).result()
+
+    def close(self) -> None:
+        """End the process."""
+        self._pool.shutdown()
+
+
+def _hold(make: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    _drop()
+    _held.append(make(*arguments))
+
+
+def _drop() -> None:
+    _held.clear()
+
+
+def _call(method: str, arguments: tuple[Any, ...]) -> Any:
+    return getattr(_held[0], method)(*arguments)
