@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
@@ -16,7 +16,7 @@ from benchmarks.rivals import FASTNN, RIVALS
 from benchmarks.workloads import Workload
 
 CHECKED_EPOCHS = 2
-LONG_FITS = 10  # times the seconds asked for, beside which compiling does not count
+LONG_FITS = 10  # times the seconds asked for: beside these, compiling in the first fit does not count
 # How far losses may be from fastnn's, as a share of them, where all rows are in every step: only rounding differs.
 FULL_BATCH_TOLERANCE = 1e-3
 
@@ -79,14 +79,11 @@ class Contest:
         for threads in RIVALS[name].threads:
             self._process(name, threads).hold(rivals.make, RIVALS[name].module, workload, RIVALS[name].dtype, threads)
             took, losses = self._fit(name, threads, CHECKED_EPOCHS)
-            epochs = CHECKED_EPOCHS
-            if took < LONG_FITS * seconds:  # this one compiled as well
-                epochs, took = 1, self._fit(name, threads, 1)[0]
-            while took < seconds / 2:  # short fits are mostly set-up
-                epochs = max(2 * epochs, math.ceil(epochs * seconds / took))
-                took = self._fit(name, threads, epochs)[0]
-            epochs = max(1, math.ceil(epochs * seconds / took))
-            tried.append((took / epochs, Entry(RIVALS[name].title, threads, epochs, losses)))
+            if took < LONG_FITS * seconds:
+                epochs, epoch_seconds = calibrate(lambda n, threads=threads: self._fit(name, threads, n), seconds)
+            else:
+                epochs, epoch_seconds = 1, took / CHECKED_EPOCHS
+            tried.append((epoch_seconds, Entry(RIVALS[name].title, threads, epochs, losses)))
         tried.sort(key=lambda pair: pair[0])
         for _, slower in tried[1:]:
             self._process(name, slower.threads).drop()
@@ -96,6 +93,15 @@ class Contest:
         """End all processes."""
         for process in self._processes.values():
             process.close()
+
+
+def calibrate(fit: Callable[[int], tuple[float, list[float]]], seconds: float) -> tuple[int, float]:
+    """How many epochs a fit that has been warmed up needs to last so long, and the seconds of one of them."""
+    epochs, took = 1, fit(1)[0]
+    while took < seconds / 2:  # short fits are mostly set-up
+        epochs = max(2 * epochs, math.ceil(epochs * seconds / took))
+        took = fit(epochs)[0]
+    return max(1, math.ceil(epochs * seconds / took)), took / epochs
 
 
 @contextmanager
@@ -109,8 +115,8 @@ def contest(names: Iterable[str]) -> Iterator[Contest]:
 
 
 def check(workload: Workload, entries: dict[str, Entry]) -> None:
-    """Raise Disagreement unless all losses are those of fastnn: in every iteration, or in the last epoch of mini-batches,
-    which everybody shuffles in their own way."""
+    """Raise Disagreement unless all losses are those of fastnn: in every iteration, or in the last epoch of
+    mini-batches, which everybody shuffles in their own way."""
     full = workload.batch_size is None
     tolerance, first = (FULL_BATCH_TOLERANCE, 0) if full else (_shuffle_tolerance(workload), -1)
     ours = entries[FASTNN].losses[first:]

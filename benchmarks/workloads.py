@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastnn import MLP, load_mnist
 
 Array = NDArray[Any]
+DIGITS, WITHOUT_ZERO, TABLE = "MNIST", "MNIST without a zero", "table 20000x24"
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Workload:
     optimizer: str  # "sgd" or "adam"
     floor: float
     activation: str = "relu"
-    data: str = "MNIST"
+    data: str = DIGITS
     rows: int | None = None
 
     @property
@@ -80,18 +81,18 @@ def table() -> tuple[Array, Array]:
     return X.astype(np.float32), scores.argmax(axis=1)
 
 
-DATA = {"MNIST": digits, "MNIST without a zero": digits_without_zero, "table 20000x24": table}
+DATA = {DIGITS: digits, WITHOUT_ZERO: digits_without_zero, TABLE: table}
 
 WORKLOADS = [
     Workload("full-10", (784, 10, 10), None, "sgd", 3.5),
     Workload("full-64", (784, 64, 10), None, "sgd", 2.8, "sigmoid"),
-    Workload("full-64-dense", (784, 64, 10), None, "sgd", 1.4, "sigmoid", "MNIST without a zero"),
+    Workload("full-64-dense", (784, 64, 10), None, "sgd", 1.4, "sigmoid", WITHOUT_ZERO),
     Workload("batch-128", (784, 128, 10), 64, "sgd", 2.5),
-    Workload("batch-128-dense", (784, 128, 10), 64, "sgd", 1.4, "relu", "MNIST without a zero"),
+    Workload("batch-128-dense", (784, 128, 10), 64, "sgd", 1.4, "relu", WITHOUT_ZERO),
     Workload("batch-10", (784, 10, 10), 64, "sgd", 2.8),
     Workload("batch-512-512", (784, 512, 512, 10), 128, "adam", 1.4),
-    Workload("table-64", (24, 64, 8), 32, "adam", 1.6, data="table 20000x24"),
-    Workload("table-100-100", (24, 100, 100, 8), 200, "adam", 1.8, data="table 20000x24"),
+    Workload("table-64", (24, 64, 8), 32, "adam", 1.6, data=TABLE),
+    Workload("table-100-100", (24, 100, 100, 8), 200, "adam", 1.8, data=TABLE),
 ]
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
 

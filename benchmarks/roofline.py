@@ -1,0 +1,214 @@
+"""How near fastnn's trainers come to what the machine can do: its multiply-adds a second, and its memory.
+
+The peaks are measured first. A trainer's share is the arithmetic of its matrix products divided by the time of whole
+fits, with everything they do, and by the peak. Where data has zeros, two figures stand side by side: the work that is
+left without them, and the work that dense arithmetic would do; above 100% no dense program can follow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks import peaks
+from benchmarks.contest import calibrate
+from benchmarks.page import machine, milliseconds, write
+from benchmarks.process import SLEEP_SECONDS
+from benchmarks.rivals.fastnn_fit import Trainer
+from benchmarks.workloads import WITHOUT_ZERO, WORKLOADS, Workload, describe
+
+FIT_SECONDS = 0.5
+MARKER = "roofline"
+WIDE, WIDE_SHARE = 128, 0.85  # hidden units, from which on a dense trainer should reach this share of the peak
+SPARSE_SHARE = 1.0  # of the peak as if zeros were work: the least that skipping them should be worth
+
+TRAINERS = [
+    *WORKLOADS,
+    Workload("full-128-dense", (784, 128, 10), None, "sgd", 0, data=WITHOUT_ZERO),
+    Workload("full-512-512-dense", (784, 512, 512, 10), None, "sgd", 0, data=WITHOUT_ZERO),
+    Workload("batch-128-128-dense", (784, 128, 10), 128, "sgd", 0, data=WITHOUT_ZERO),
+    Workload("batch-512-512-dense", (784, 512, 512, 10), 128, "adam", 0, data=WITHOUT_ZERO),
+]
+BY_NAME = {workload.name: workload for workload in TRAINERS}
+
+
+@dataclass(frozen=True)
+class Share:
+    """A trainer's seconds of an epoch, and what is done in it: operations (a multiply-add is two) if zeros counted, and
+    without them; bytes of features; shares of the peaks."""
+
+    workload: str
+    dtype: str
+    threads: int
+    seconds: float
+    dense_operations: float
+    operations: float
+    feature_bytes: int
+    dense_share: float
+    share: float
+    memory_share: float
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write where asked. Returns the exit status."""
+    options = parse(argv)
+    found = peaks.measure(options.threads)
+    print(f"{peaks_text(found)}\n", flush=True)
+    shares = []
+    for name in options.workload:
+        for dtype in options.dtype:
+            for threads in options.threads:
+                share = measure(BY_NAME[name], dtype, threads, found, options)
+                print(row(share), flush=True)
+                shares.append(share)
+    text = f"{table(shares)}\n\n{peaks_text(found)} {explanation()}"
+    print(f"\n{text}")
+    if options.json is not None:
+        report = {"machine": machine(), "peaks": as_dict(found), "shares": [vars(share) for share in shares]}
+        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    if options.write is not None:
+        write(options.write, MARKER, text)
+    return 0
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.roofline", description=__doc__)
+    parser.add_argument("--workload", nargs="+", choices=BY_NAME, default=list(BY_NAME), help="default: all of them")
+    parser.add_argument("--dtype", nargs="+", choices=peaks.DTYPES, default=["float32"], help="default: float32")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="default: 1 2")
+    parser.add_argument("--rounds", type=int, default=3, help="fits timed, of which the median counts (default: 3)")
+    parser.add_argument("--seconds", type=float, default=FIT_SECONDS, help=f"of a fit, at least ({FIT_SECONDS})")
+    parser.add_argument("--rows", type=int, help="the first so many rows of the data, for a quick look")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="put every figure into this file")
+    parser.add_argument("--write", type=Path, metavar="README.md", help="put the table between this file's markers")
+    options = parser.parse_args(argv)
+    if options.rounds < 1 or options.seconds <= 0 or min(*options.threads, options.rows or 1) < 1:
+        parser.error("--rounds, --threads and --rows must be at least 1, and --seconds above 0")
+    return options
+
+
+# --- measuring
+
+
+def measure(workload: Workload, dtype: str, threads: int, found: peaks.Peaks, options: argparse.Namespace) -> Share:
+    """Median of whole fits, after one that warms up."""
+    if options.rows is not None:
+        workload = workload.on_rows(options.rows)
+    trainer = Trainer(workload, dtype, threads)
+    trainer.fit(1)
+    epochs, _ = calibrate(trainer.fit, options.seconds)
+    times = []
+    for _ in range(options.rounds):
+        time.sleep(SLEEP_SECONDS)
+        times.append(trainer.fit(epochs)[0] / epochs)
+    seconds, peak = median(times), found.operations[dtype, threads]
+    dense, needed = operations(workload.sizes, trainer.X)
+    return Share(
+        workload.name,
+        dtype,
+        threads,
+        seconds,
+        dense,
+        needed,
+        trainer.X.nbytes,
+        dense / seconds / peak,
+        needed / seconds / peak,
+        trainer.X.nbytes / seconds / found.memory[threads],
+    )
+
+
+def operations(sizes: Sequence[int], X: Any) -> tuple[float, float]:
+    """Of an epoch's matrix products: with zeros counted as work, and without those of X.
+
+    For every row and layer 2 K N forward, as many for dW, and as many for dX but in the first layer.
+    """
+    layers = list(pairwise(sizes))
+    first, others = layers[0][0] * layers[0][1], sum(K * N for K, N in layers[1:])
+    density = np.count_nonzero(X) / X.size
+    return len(X) * (4.0 * first + 6.0 * others), len(X) * (4.0 * first * density + 6.0 * others)
+
+
+# --- writing
+
+
+def peaks_text(found: peaks.Peaks) -> str:
+    """The machine and its peaks, in sentences."""
+    operations = ", ".join(
+        f"{found.operations[dtype, threads] / 1e9:.0f} GFLOP/s in {dtype} on {threads} thread{'s' * (threads > 1)}"
+        for dtype, threads in found.operations
+    )
+    memory, l2 = (" and ".join(f"{speed / 1e9:.0f}" for speed in kind.values()) for kind in (found.memory, found.l2))
+    threads = " and ".join(map(str, found.memory))
+    return (
+        f"{machine()} Peaks: {operations}; reading {memory} GB/s from memory, {l2} GB/s from L2 on {threads} threads."
+    )
+
+
+def table(shares: list[Share]) -> str:
+    """In Markdown, a row for every trainer, dtype and number of threads."""
+    titles = [
+        "trainer",
+        "dtype",
+        "threads",
+        "ms",
+        "FMA peak, zeros counted as work",
+        "at least",
+        "FMA peak, zeros left out",
+        "memory bandwidth",
+    ]
+    return "\n".join([f"| {' | '.join(titles)} |", f"|---|---|{'--:|' * 6}", *map(row, shares)])
+
+
+def row(share: Share) -> str:
+    """One of the table's rows."""
+    workload, floor = BY_NAME[share.workload], goal(share)
+    cells = [
+        f"{describe(workload)}, an {workload.unit}",
+        share.dtype,
+        str(share.threads),
+        milliseconds(share.seconds),
+        f"{share.dense_share:.0%}",
+        "" if floor is None else f"{floor:.0%}",
+        f"{share.share:.0%}",
+        f"{share.memory_share:.1%}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def goal(share: Share) -> float | None:
+    """The share of the peak that this trainer should reach, if there is one."""
+    if share.operations < share.dense_operations / 2:
+        return SPARSE_SHARE
+    return WIDE_SHARE if min(BY_NAME[share.workload].sizes[1:-1]) >= WIDE else None
+
+
+def explanation() -> str:
+    """How to read the table."""
+    return (
+        "A share is the arithmetic of the matrix products (2 K N a row forward, as much for dW and again for dX), "
+        "divided by the time of whole fits and the measured peak; memory: the features, read once an epoch. Above 100% "
+        "skipping zeros is faster than dense arithmetic at its peak."
+    )
+
+
+def as_dict(found: peaks.Peaks) -> dict[str, Any]:
+    """The peaks, ready for JSON."""
+    return {
+        "operations_per_second": {f"{dtype} x{threads}": value for (dtype, threads), value in found.operations.items()},
+        "memory_bytes_per_second": found.memory,
+        "l2_bytes_per_second": found.l2,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
