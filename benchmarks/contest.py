@@ -41,14 +41,17 @@ class Entry:
 
 
 class Contest:
-    """The processes of the libraries named, alive from one workload to the next."""
+    """The processes of the libraries named, alive from one workload to the next.
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self.names = list(names)
+    threads: of everybody, or None for what each one's `Rival.threads` says.
+    """
+
+    def __init__(self, names: Iterable[str], threads: int | None = None) -> None:
+        self.names, self.threads = list(names), threads
         self._processes: dict[tuple[str, int | None], Process] = {}
 
     def run(self, workload: Workload, rounds: int, seconds: float) -> dict[str, Entry]:
-        """Every library's times, by its name. seconds: how long a fit lasts, at least.
+        """Every library's times, by its name. seconds: about how long a fit lasts.
 
         Raises Disagreement before anything is timed if the losses of two libraries differ.
         """
@@ -76,7 +79,7 @@ class Contest:
     def _prepare(self, name: str, workload: Workload, seconds: float) -> Entry:
         """Warmed up, with the number of threads that is fastest here, and as many epochs as last so long."""
         tried: list[tuple[float, Entry]] = []
-        for threads in RIVALS[name].threads:
+        for threads in RIVALS[name].threads if self.threads is None else (self.threads,):
             self._process(name, threads).hold(rivals.make, RIVALS[name].module, workload, RIVALS[name].dtype, threads)
             took, losses = self._fit(name, threads, CHECKED_EPOCHS)
             if took < LONG_FITS * seconds:
@@ -96,7 +99,7 @@ class Contest:
 
 
 def calibrate(fit: Callable[[int], tuple[float, list[float]]], seconds: float) -> tuple[int, float]:
-    """How many epochs a fit that has been warmed up needs to last so long, and the seconds of one of them."""
+    """How many epochs a fit that has been warmed up needs to last about so long, and the seconds of one of them."""
     epochs, took = 1, fit(1)[0]
     while took < seconds / 2:  # short fits are mostly set-up
         epochs = max(2 * epochs, math.ceil(epochs * seconds / took))
@@ -105,9 +108,9 @@ def calibrate(fit: Callable[[int], tuple[float, list[float]]], seconds: float) -
 
 
 @contextmanager
-def contest(names: Iterable[str]) -> Iterator[Contest]:
+def contest(names: Iterable[str], threads: int | None = None) -> Iterator[Contest]:
     """A Contest that is closed at the end."""
-    made = Contest(names)
+    made = Contest(names, threads)
     try:
         yield made
     finally:

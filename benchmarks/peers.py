@@ -46,7 +46,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     others = [name for name in RIVALS if name != FASTNN]
     parser.add_argument("--rivals", nargs="+", choices=others, default=others, help="default: all of them")
     parser.add_argument("--rounds", type=int, default=5, help="times that each is timed (default: 5)")
-    parser.add_argument("--seconds", type=float, default=FIT_SECONDS, help=f"of a fit, at least ({FIT_SECONDS})")
+    parser.add_argument("--seconds", type=float, default=FIT_SECONDS, help=f"of a fit, about ({FIT_SECONDS})")
     parser.add_argument("--rows", type=int, help="the first so many rows of the data, for a quick look")
     parser.add_argument("--read", type=Path, nargs="+", metavar="FILE", help="show what --json wrote; measure nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="put every time into this file")

@@ -16,17 +16,22 @@ COLUMNS = 3
 
 
 def plot_peers(results: list[dict[str, Any]], machine: str, path: Path) -> None:
+    """The figure as a file; its ending says which kind."""
+    peers_figure(results, machine).savefig(path, dpi=120)
+
+
+def peers_figure(results: list[dict[str, Any]], machine: str) -> Figure:
     """A panel of bars for each workload: milliseconds, with the fastest and slowest round."""
     rows = -(-len(results) // COLUMNS)
     figure = Figure(figsize=(4.6 * COLUMNS, 2.5 * rows + 0.8), layout="constrained")
-    panels = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    panels = list(figure.subplots(rows, COLUMNS, squeeze=False).flat)
     for panel, result in zip(panels, results, strict=False):
         _bars(panel, result)
-    for panel in list(panels)[len(results) :]:
+    for panel in panels[len(results) :]:
         panel.set_visible(False)
     figure.suptitle("Milliseconds of training; bars: median, lines: fastest and slowest round", fontsize=11)
     figure.supxlabel("\n".join(textwrap.wrap(machine, 60 * COLUMNS)), fontsize=8)
-    figure.savefig(path, dpi=120)
+    return figure
 
 
 def _bars(panel: Any, result: dict[str, Any]) -> None:

@@ -87,12 +87,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--dtype", nargs="+", choices=peaks.DTYPES, default=["float32"], help="default: float32")
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="default: 1 2")
     parser.add_argument("--rounds", type=int, default=3, help="fits timed, of which the median counts (default: 3)")
-    parser.add_argument("--seconds", type=float, default=FIT_SECONDS, help=f"of a fit, at least ({FIT_SECONDS})")
+    parser.add_argument("--seconds", type=float, default=FIT_SECONDS, help=f"of a fit, about ({FIT_SECONDS})")
     parser.add_argument("--rows", type=int, help="the first so many rows of the data, for a quick look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="put every figure into this file")
     parser.add_argument("--write", type=Path, metavar="README.md", help="put the table between this file's markers")
     options = parser.parse_args(argv)
-    if options.rounds < 1 or options.seconds <= 0 or min(*options.threads, options.rows or 1) < 1:
+    counts = [options.rounds, *options.threads] + ([] if options.rows is None else [options.rows])
+    if min(counts) < 1 or options.seconds <= 0:
         parser.error("--rounds, --threads and --rows must be at least 1, and --seconds above 0")
     return options
 

@@ -1,0 +1,79 @@
+"""Choosing the speedrun's settings on rows held out of the training set; the test set is not touched.
+
+First every candidate with one seed; then, for each percentage, the fastest of those that came near with several. Chosen
+is the fastest whose median reaches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from statistics import median
+from typing import NamedTuple
+
+from benchmarks.learning import Learner, Settings
+
+NEAR = 0.002  # below the accuracy wanted, with one seed
+FINALISTS, SEEDS = 8, 7
+
+# optimizer, learning rate, batch size
+QUICK = [("nesterov", 0.2, 128), ("nesterov", 0.3, 192), ("adam", 6e-3, 128), ("adam", 8e-3, 256)]
+THOROUGH = [("nesterov", 0.2, 128), ("nesterov", 0.1, 128), ("adam", 2e-3, 128)]
+
+
+class Tried(NamedTuple):
+    """Settings with the median accuracy on the rows held out, and the median seconds."""
+
+    settings: Settings
+    accuracy: float
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{100 * self.accuracy:.2f}%  {self.seconds:6.2f} s  {self.settings.describe()}"
+
+
+def candidates() -> Iterator[Settings]:
+    """Small networks for a few epochs, large ones for many."""
+    for hidden, how, epochs in product((64, 96, 128, 192, 256), QUICK, (2, 3, 4, 5, 6)):
+        yield Settings((hidden,), *how, epochs)
+    for layers, how, epochs in product(((512,), (1024,), (512, 512)), THOROUGH, (10, 15)):
+        yield Settings(layers, *how, epochs)
+
+
+def search(targets: list[float], rows: int | None = None) -> dict[float, Tried]:
+    """Print all that is tried and, for every percentage that is reached, what is chosen; returns that too."""
+    learner = Learner(rows, validation=True)
+    learner.train(next(candidates()), seed=0)  # warms up
+    first = []
+    for settings in candidates():
+        first.append(attempt(learner, settings, seeds=1))
+        print(first[-1], flush=True)
+    found = {}
+    for target in targets:
+        print(f"\n{target:g}%: those that come near, with {SEEDS} seeds")
+        finals = [attempt(learner, near.settings, SEEDS) for near in finalists(first, target)]
+        for final in finals:
+            print(final, flush=True)
+        chosen = choose(finals, target)
+        print(f"chosen: {chosen.settings}, {chosen.accuracy:.4f}" if chosen else "none reaches it")
+        if chosen is not None:
+            found[target] = chosen
+    return found
+
+
+def attempt(learner: Learner, settings: Settings, seeds: int) -> Tried:
+    """Medians over so many seeds."""
+    runs = [learner.train(settings, seed) for seed in range(seeds)]
+    return Tried(settings, median(run.accuracy for run in runs), median(run.seconds for run in runs))
+
+
+def finalists(tried: list[Tried], target: float) -> list[Tried]:
+    """The fastest of those that come near the percentage."""
+    near = [one for one in tried if one.accuracy >= target / 100 - NEAR]
+    return sorted(near, key=lambda one: one.seconds)[:FINALISTS]
+
+
+def choose(tried: list[Tried], target: float) -> Tried | None:
+    """The fastest that reaches the percentage."""
+    reaching = [one for one in tried if one.accuracy >= target / 100]
+    return min(reaching, key=lambda one: one.seconds, default=None)

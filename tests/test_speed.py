@@ -1,0 +1,29 @@
+"""A guard against large losses of speed: fastnn beside NumPy in the same run. Ratios, never seconds.
+
+Floors are far below what is measured on an idle machine (full batch 4.2, mini-batches 2.4), and only three failures in
+a row count: noise cannot fail this, while kernels that are no longer compiled to vectors do.
+"""
+
+import pytest
+from numba import config
+
+from benchmarks.contest import contest, ratio
+from benchmarks.workloads import Workload
+
+ATTEMPTS = 3
+WORKLOADS = [
+    Workload("full batch", (784, 64, 10), None, "sgd", 1.5, "sigmoid", rows=6000),
+    Workload("mini-batches", (784, 128, 10), 64, "adam", 1.5, rows=6000),
+]
+
+
+@pytest.mark.skipif(bool(config.CPU_NAME), reason="the kernels are compiled for another CPU than this one")
+def test_fastnn_is_faster_than_numpy() -> None:
+    with contest(["fastnn", "numpy32"], threads=1) as runner:
+        for workload in WORKLOADS:
+            ratios: list[float] = []
+            while len(ratios) < ATTEMPTS and max(ratios, default=0.0) < workload.floor:
+                ratios.append(ratio(runner.run(workload, rounds=3, seconds=0.1), "numpy32"))
+            assert max(ratios) >= workload.floor, (
+                f"{workload.name}: NumPy took {ratios} times as long; expected {workload.floor}"
+            )
