@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -83,7 +84,7 @@ class Contest:
             self._process(name, threads).hold(rivals.make, RIVALS[name].module, workload, RIVALS[name].dtype, threads)
             took, losses = self._fit(name, threads, CHECKED_EPOCHS)
             if took < LONG_FITS * seconds:
-                epochs, epoch_seconds = calibrate(lambda n, threads=threads: self._fit(name, threads, n), seconds)
+                epochs, epoch_seconds = calibrate(partial(self._fit, name, threads), seconds)
             else:
                 epochs, epoch_seconds = 1, took / CHECKED_EPOCHS
             tried.append((epoch_seconds, Entry(RIVALS[name].title, threads, epochs, losses)))

@@ -25,7 +25,7 @@ READ_BYTES = 1 << 30  # by each thread, for a bandwidth
 ROUNDS = 5  # of which the fastest counts
 
 
-@kernel  # type: ignore[misc, unused-ignore]
+@kernel
 def multiply_adds(factors: Array, out: Array, count: int) -> None:
     """out (TILE_ROWS rows, two registers wide) += count times the outer product of two rows of ones in `factors`.
 
@@ -39,7 +39,7 @@ def multiply_adds(factors: Array, out: Array, count: int) -> None:
     store_tile(out, 0, width, width, acc)
 
 
-@kernel  # type: ignore[misc, unused-ignore]
+@kernel
 def read(numbers: Array, out: Array, count: int) -> None:
     """out (eight registers) = the sums of every eighth register of `numbers`, read `count` times."""
     width = 2 * lanes(numbers)

@@ -112,8 +112,8 @@ def explanation(machine: str) -> str:
     """What the figures are, and of which machine."""
     return (
         "Medians of whole fits from the same initial weights, divided by their epochs. The libraries took turns, each "
-        "in its own process with the number of threads, 1 or 2, that was faster for it (fastnn: its default). fastnn "
-        f"reads MNIST's pixels as they are, the others floating-point numbers made beforehand. {machine}"
+        "in its own process with as many threads, one or one a core, as were faster for it (fastnn: its default). "
+        f"fastnn reads MNIST's pixels as they are, the others floating-point numbers made beforehand. {machine}"
     )
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
+from unittest.mock import patch
 
 LEAST_SECONDS = 1e-3  # of calls timed together; the clock's own error is 0.1 us
 SLEEP_SECONDS = 0.2  # after which the threads of any library are asleep
@@ -52,14 +53,9 @@ class Process:
     """
 
     def __init__(self, **environment: str) -> None:
-        before = dict(os.environ)
-        os.environ.update(environment)  # read once, when a library is imported
-        try:
-            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        with patch.dict(os.environ, environment):  # which libraries read once, when they are imported
             self._pool.submit(os.getpid).result()
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
 
     def hold(self, make: Callable[..., Any], *arguments: Any) -> None:
         """Make the object, in place of the one before; make is a module's function or class."""

@@ -24,6 +24,7 @@ from benchmarks import peaks
 from benchmarks.contest import calibrate
 from benchmarks.page import machine, milliseconds, write
 from benchmarks.process import SLEEP_SECONDS
+from benchmarks.rivals import ALL_CORES
 from benchmarks.rivals.fastnn_fit import Trainer
 from benchmarks.workloads import WITHOUT_ZERO, WORKLOADS, Workload, describe
 
@@ -85,7 +86,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.roofline", description=__doc__)
     parser.add_argument("--workload", nargs="+", choices=BY_NAME, default=list(BY_NAME), help="default: all of them")
     parser.add_argument("--dtype", nargs="+", choices=peaks.DTYPES, default=["float32"], help="default: float32")
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], help="default: 1 2")
+    parser.add_argument(
+        "--threads", nargs="+", type=int, default=sorted({1, ALL_CORES}), help="default: 1 and all cores"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="fits timed, of which the median counts (default: 3)")
     parser.add_argument("--seconds", type=float, default=FIT_SECONDS, help=f"of a fit, about ({FIT_SECONDS})")
     parser.add_argument("--rows", type=int, help="the first so many rows of the data, for a quick look")

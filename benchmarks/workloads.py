@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,7 @@ class Workload:
         return replace(self, rows=rows)
 
 
+@cache
 def digits() -> tuple[Array, Array]:
     """MNIST's 60000 training digits, of whose pixels 81% are zero."""
     X, y, _, _ = load_mnist()
@@ -73,6 +76,7 @@ def digits_without_zero() -> tuple[Array, Array]:
     return np.maximum(X, 1), y
 
 
+@cache
 def table() -> tuple[Array, Array]:
     """20000 rows of 24 normal numbers, and which of 8 random linear functions is largest, with noise."""
     rng = np.random.default_rng(0)
@@ -81,7 +85,7 @@ def table() -> tuple[Array, Array]:
     return X.astype(np.float32), scores.argmax(axis=1)
 
 
-DATA = {DIGITS: digits, WITHOUT_ZERO: digits_without_zero, TABLE: table}
+DATA: dict[str, Callable[[], tuple[Array, Array]]] = {DIGITS: digits, WITHOUT_ZERO: digits_without_zero, TABLE: table}
 
 WORKLOADS = [
     Workload("full-10", (784, 10, 10), None, "sgd", 3.5),

@@ -12,8 +12,8 @@ from benchmarks.workloads import Workload
 
 ATTEMPTS = 3
 WORKLOADS = [
-    Workload("full batch", (784, 64, 10), None, "sgd", 1.5, "sigmoid", rows=6000),
-    Workload("mini-batches", (784, 128, 10), 64, "adam", 1.5, rows=6000),
+    Workload("full batch", (784, 64, 10), None, "sgd", 1.5, "sigmoid", rows=3000),
+    Workload("mini-batches", (784, 128, 10), 64, "adam", 1.5, rows=3000),
 ]
 
 

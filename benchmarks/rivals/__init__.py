@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import NamedTuple, Protocol
 
 from benchmarks.workloads import Workload
+from fastnn.workers import thread_count
 
 
 class Trainer(Protocol):
@@ -21,6 +22,9 @@ class Trainer(Protocol):
         """Train the initial network; returns the seconds that took, and every epoch's mean loss."""
 
 
+ALL_CORES = thread_count(None)
+
+
 class Rival(NamedTuple):
     """A library in one dtype. package: what must be importable; threads: the numbers to try, of which the fastest is
     taken, None being the library's default."""
@@ -30,7 +34,7 @@ class Rival(NamedTuple):
     package: str
     distribution: str
     dtype: str = "float32"
-    threads: tuple[int | None, ...] = (1, 2)
+    threads: tuple[int | None, ...] = tuple(sorted({1, ALL_CORES}))
 
     @property
     def installed(self) -> bool:
