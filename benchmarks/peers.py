@@ -11,33 +11,32 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contest import as_dict, best_peer, contest, ratio
+from benchmarks.contest import Disagreement, Entry, as_dict, best_peer, contest, ratio
 from benchmarks.page import machine, milliseconds, ratio_text, write
 from benchmarks.rivals import FASTNN, RIVALS
-from benchmarks.workloads import BY_NAME, describe
+from benchmarks.workloads import BY_NAME, Workload, describe
 
 FIT_SECONDS = 0.5
 MARKER = "peers"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure or read, print the table, write it where asked. Returns the exit status."""
+    """Measure or read, print the table, write it where asked. Exit status 1 if somebody's losses differ."""
     options = parse(argv)
     report = read(options.read) if options.read else measure(options)
     text = f"{table(report['results'])}\n\n{explanation(report['machine'])}"
     print(f"\n{text}")
-    if options.json is not None:
-        options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if options.write is not None:
         write(options.write, MARKER, text)
     if options.plot is not None:
         from benchmarks.plot import plot_peers
 
         plot_peers(report["results"], report["machine"], options.plot)
-    return 0
+    return 1 if report["disagreements"] else 0
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -55,6 +54,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     if options.rounds < 1 or options.seconds <= 0 or (options.rows is not None and options.rows < 1):
         parser.error("--rounds and --rows must be at least 1, and --seconds above 0")
+    if options.plot is not None and find_spec("matplotlib") is None:
+        parser.error("--plot needs matplotlib: pip install -e '.[bench]'")
     return options
 
 
@@ -65,17 +66,29 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         print(f"{RIVALS[name].title} is not installed and left out: pip install -e '.[bench]'", file=sys.stderr)
     if not names:
         raise SystemExit("None of the libraries to compare with is installed.")
-    results = []
+    versions = dict.fromkeys(RIVALS[name].distribution for name in (FASTNN, *names))
+    report: dict[str, Any] = {"machine": machine([*versions, "numba"]), "results": [], "disagreements": []}
     with contest([FASTNN, *names]) as runner:
         for name in options.workload:
             workload = BY_NAME[name] if options.rows is None else BY_NAME[name].on_rows(options.rows)
-            entries = runner.run(workload, options.rounds, options.seconds)
-            best = best_peer(entries)
-            found = f"{ratio_text(ratio(entries, best))} times as fast as {RIVALS[best].title}"
-            print(f"{describe(workload)}: {milliseconds(entries[FASTNN].median)} ms, {found}", flush=True)
-            results.append(as_dict(workload, entries))
-    versions = dict.fromkeys(RIVALS[name].distribution for name in (FASTNN, *names))
-    return {"machine": machine([*versions, "numba"]), "results": results}
+            try:
+                entries = runner.run(workload, options.rounds, options.seconds)
+            except Disagreement as error:
+                print(error, file=sys.stderr)
+                report["disagreements"].append(str(error))
+            else:
+                report["results"].append(as_dict(workload, entries))
+                print(sentence(workload, entries), flush=True)
+            if options.json is not None:  # after each, for all together take minutes
+                options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def sentence(workload: Workload, entries: dict[str, Entry]) -> str:
+    """A workload's outcome."""
+    best = best_peer(entries)
+    found = f"{ratio_text(ratio(entries, best))} times as fast as {RIVALS[best].title}"
+    return f"{describe(workload)}: {milliseconds(entries[FASTNN].median)} ms, {found}"
 
 
 def read(paths: list[Path]) -> dict[str, Any]:
@@ -85,8 +98,10 @@ def read(paths: list[Path]) -> dict[str, Any]:
     machines = {report["machine"] for report in reports}
     if len(machines) > 1:
         raise ValueError(f"The files are of different machines or versions: {' / '.join(sorted(machines))}")
+    disagreements = [error for report in reports for error in report["disagreements"]]
     latest = {result["workload"]: result for report in reports for result in report["results"]}
-    return {"machine": machines.pop(), "results": [latest[name] for name in BY_NAME if name in latest]}
+    results = [latest[name] for name in BY_NAME if name in latest]
+    return {"machine": machines.pop(), "results": results, "disagreements": disagreements}
 
 
 def table(results: list[dict[str, Any]]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import peers
+from benchmarks import contest, peers
 from benchmarks.rivals import RIVALS
 
 QUICK = ("--rows", "300", "--rounds", "2", "--seconds", "0.01")
@@ -73,6 +73,16 @@ def test_who_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch, capsys: p
     with pytest.raises(SystemExit, match="None of the libraries to compare with is installed"):
         peers.main(["--rivals", "jax", *QUICK])
     assert "JAX is not installed and left out: pip install -e '.[bench]'" in capsys.readouterr().err
+
+
+def test_other_losses_are_said_and_not_timed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(contest, "_shuffle_tolerance", lambda workload: 0.0)  # other shuffles, other losses
+    flags = ("--workload", "table-64", "--rivals", "numpy32", "--json", str(tmp_path / "times.json"))
+    assert peers.main([*flags, *QUICK]) == 1
+    assert "table-64: NumPy float32 has a loss of" in capsys.readouterr().err
+    assert load(tmp_path)["results"] == []
 
 
 @pytest.mark.parametrize("flags", [["--rounds", "0"], ["--seconds", "0"], ["--rows", "0"], ["--workload", "x"]])
