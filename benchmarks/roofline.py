@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -44,9 +44,9 @@ BY_NAME = {workload.name: workload for workload in TRAINERS}
 
 
 @dataclass(frozen=True)
-class Share:
+class Timed:
     """A trainer's seconds of an epoch, and what is done in it: operations (a multiply-add is two) if zeros counted, and
-    without them; bytes of features; shares of the peaks."""
+    without them; bytes of features."""
 
     workload: str
     dtype: str
@@ -55,27 +55,32 @@ class Share:
     dense_operations: float
     operations: float
     feature_bytes: int
-    dense_share: float
-    share: float
-    memory_share: float
+
+    def shares(self, found: peaks.Peaks) -> dict[str, float]:
+        """Of the peaks."""
+        peak = self.seconds * found.operations[self.dtype, self.threads]
+        return {
+            "dense_share": self.dense_operations / peak,
+            "share": self.operations / peak,
+            "memory_share": self.feature_bytes / self.seconds / found.memory[self.threads],
+        }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, write where asked. Returns the exit status."""
     options = parse(argv)
-    found = peaks.measure(options.threads)
-    print(f"{peaks_text(found)}\n", flush=True)
-    shares = []
-    for name in options.workload:
-        for dtype in options.dtype:
-            for threads in options.threads:
-                share = measure(BY_NAME[name], dtype, threads, found, options)
-                print(row(share), flush=True)
-                shares.append(share)
-    text = f"{table(shares)}\n\n{peaks_text(found)} {explanation()}"
+    found, all_timed = peaks.measure(options.threads), []
+    for name, dtype, threads in product(options.workload, options.dtype, options.threads):
+        found.see(dtype, threads)
+        timed = measure(BY_NAME[name], dtype, threads, options)
+        print(f"{describe(BY_NAME[name])}, {dtype} x{threads}: {milliseconds(timed.seconds)} ms", flush=True)
+        all_timed.append(timed)
+    peaks.measure(options.threads, found)
+    text = f"{table(all_timed, found)}\n\n{peaks_text(found)} {explanation()}"
     print(f"\n{text}")
     if options.json is not None:
-        report = {"machine": machine(), "peaks": as_dict(found), "shares": [vars(share) for share in shares]}
+        shares = [vars(timed) | timed.shares(found) for timed in all_timed]
+        report = {"machine": machine(), "peaks": as_dict(found), "shares": shares}
         options.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     if options.write is not None:
         write(options.write, MARKER, text)
@@ -104,7 +109,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 # --- measuring
 
 
-def measure(workload: Workload, dtype: str, threads: int, found: peaks.Peaks, options: argparse.Namespace) -> Share:
+def measure(workload: Workload, dtype: str, threads: int, options: argparse.Namespace) -> Timed:
     """Median of whole fits, after one that warms up."""
     if options.rows is not None:
         workload = workload.on_rows(options.rows)
@@ -115,20 +120,8 @@ def measure(workload: Workload, dtype: str, threads: int, found: peaks.Peaks, op
     for _ in range(options.rounds):
         time.sleep(SLEEP_SECONDS)
         times.append(trainer.fit(epochs)[0] / epochs)
-    seconds, peak = median(times), found.operations[dtype, threads]
-    dense, needed = operations(workload.sizes, trainer.X)
-    return Share(
-        workload.name,
-        dtype,
-        threads,
-        seconds,
-        dense,
-        needed,
-        trainer.X.nbytes,
-        dense / seconds / peak,
-        needed / seconds / peak,
-        trainer.X.nbytes / seconds / found.memory[threads],
-    )
+    counts = *operations(workload.sizes, trainer.X), trainer.X.nbytes
+    return Timed(workload.name, dtype, threads, median(times), *counts)
 
 
 def operations(sizes: Sequence[int], X: Any) -> tuple[float, float]:
@@ -158,7 +151,7 @@ def peaks_text(found: peaks.Peaks) -> str:
     )
 
 
-def table(shares: list[Share]) -> str:
+def table(all_timed: list[Timed], found: peaks.Peaks) -> str:
     """In Markdown, a row for every trainer, dtype and number of threads."""
     titles = [
         "trainer",
@@ -170,30 +163,31 @@ def table(shares: list[Share]) -> str:
         "FMA peak, zeros left out",
         "memory bandwidth",
     ]
-    return "\n".join([f"| {' | '.join(titles)} |", f"|---|---|{'--:|' * 6}", *map(row, shares)])
+    rows = [row(timed, found) for timed in all_timed]
+    return "\n".join([f"| {' | '.join(titles)} |", f"|---|---|{'--:|' * 6}", *rows])
 
 
-def row(share: Share) -> str:
+def row(timed: Timed, found: peaks.Peaks) -> str:
     """One of the table's rows."""
-    workload, floor = BY_NAME[share.workload], goal(share)
+    workload, least, shares = BY_NAME[timed.workload], goal(timed), timed.shares(found)
     cells = [
         f"{describe(workload)}, an {workload.unit}",
-        share.dtype,
-        str(share.threads),
-        milliseconds(share.seconds),
-        f"{share.dense_share:.0%}",
-        "" if floor is None else f"{floor:.0%}",
-        f"{share.share:.0%}",
-        f"{share.memory_share:.1%}",
+        timed.dtype,
+        str(timed.threads),
+        milliseconds(timed.seconds),
+        f"{shares['dense_share']:.0%}",
+        "" if least is None else f"{least:.0%}",
+        f"{shares['share']:.0%}",
+        f"{shares['memory_share']:.1%}",
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def goal(share: Share) -> float | None:
+def goal(timed: Timed) -> float | None:
     """The share of the peak that this trainer should reach, if there is one."""
-    if share.operations < share.dense_operations / 2:
+    if timed.operations < timed.dense_operations / 2:
         return SPARSE_SHARE
-    return WIDE_SHARE if min(BY_NAME[share.workload].sizes[1:-1]) >= WIDE else None
+    return WIDE_SHARE if min(BY_NAME[timed.workload].sizes[1:-1]) >= WIDE else None
 
 
 def explanation() -> str:

@@ -53,7 +53,18 @@ def test_zeros_are_no_work() -> None:
     [("batch-128-dense", 1.0, 0.85), ("batch-128", 0.2, 1.0), ("table-64", 1.0, None), ("batch-512-512", 0.8, 0.85)],
 )
 def test_what_should_be_reached(workload: str, left: float, goal: float | None) -> None:
-    assert roofline.goal(roofline.Share(workload, "float32", 2, 1.0, 100.0, 100 * left, 1, 0.5, 0.5, 0.1)) == goal
+    assert roofline.goal(roofline.Timed(workload, "float32", 2, 1.0, 100.0, 100 * left, 1)) == goal
+
+
+def test_a_disturbed_measurement_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    speeds = iter([5.0, 9.0, 7.0])
+    monkeypatch.setattr(peaks, "operations", lambda dtype, threads: next(speeds))
+    found = peaks.Peaks({}, {1: 4.0}, {})
+    for expected in (5.0, 9.0, 9.0):
+        found.see("float32", 1)
+        assert found.operations == {("float32", 1): expected}
+    timed = roofline.Timed("table-64", "float32", 1, 2.0, 9.0, 6.0, 2)
+    assert timed.shares(found) == {"dense_share": 0.5, "share": pytest.approx(1 / 3), "memory_share": 0.25}
 
 
 @pytest.mark.parametrize("dtype", peaks.DTYPES)
