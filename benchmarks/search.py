@@ -22,7 +22,7 @@ THOROUGH = [("adamw", 4e-3, 128, 0.1), ("adam", 2e-3, 128, 0.0), ("nesterov", 0.
 
 
 class Tried(NamedTuple):
-    """Settings with the median accuracy on the rows held out, and the least seconds, which neighbours disturbed least."""
+    """Settings with the median accuracy on the rows held out, and the least seconds, which nobody disturbed."""
 
     settings: Settings
     accuracy: float
