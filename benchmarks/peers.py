@@ -66,7 +66,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         print(f"{RIVALS[name].title} is not installed and left out: pip install -e '.[bench]'", file=sys.stderr)
     if not names:
         raise SystemExit("None of the libraries to compare with is installed.")
-    versions = dict.fromkeys(RIVALS[name].distribution for name in (FASTNN, *names))
+    versions = dict.fromkeys(rival.distribution for rival in RIVALS.values() if rival.installed)
     report: dict[str, Any] = {"machine": machine([*versions, "numba"]), "results": [], "disagreements": []}
     with contest([FASTNN, *names]) as runner:
         for name in options.workload:
