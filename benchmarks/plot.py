@@ -44,7 +44,7 @@ def _bars(panel: Any, result: dict[str, Any]) -> None:
     ]
     colours = [OURS if name == FASTNN else THEIRS for name in names]
     panel.barh([RIVALS[name].title for name in names], medians, xerr=spreads, color=colours, ecolor="black")
-    panel.set_xlim(left=0)
+    panel.set_xlim(0, 1.2 * max(medians))  # a round that a neighbour disturbed may lie outside
     panel.invert_yaxis()
     workload = BY_NAME[result["workload"]]
     panel.set_title(f"{describe(workload)}\nms an {workload.unit}", fontsize=8)
