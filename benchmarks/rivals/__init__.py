@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import NamedTuple, Protocol
 
 from benchmarks.workloads import Workload
-from fastnn.workers import thread_count
+from fastnn.cpus import thread_count
 
 
 class Trainer(Protocol):
