@@ -63,7 +63,10 @@ def search(targets: list[float], rows: int | None = None) -> dict[float, Tried]:
             if final.accuracy >= target / 100:
                 found[target] = final
                 break
-        print(f"chosen: {found[target].settings}" if target in found else "none reaches it")
+        if target in found:
+            print(f"chosen: {found[target].settings}")
+        else:
+            print(f"none reaches it; the best was {max(first, key=lambda one: one.accuracy)}")
     return found
 
 

@@ -69,7 +69,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measure(target: float, options: argparse.Namespace) -> dict[str, Any]:
-    """The settings chosen for this percentage with every seed, in processes of their own."""
+    """The settings chosen for this percentage: the first network of a new process, then one for every seed in this."""
     settings, validation_accuracy = CHOSEN[target]
     cold = None
     if not options.without_cold:
