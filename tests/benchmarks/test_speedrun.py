@@ -49,14 +49,15 @@ def test_every_choice_is_described() -> None:
 
 def test_rows_held_out_are_training_rows_and_no_others() -> None:
     X, y, _, _ = load_mnist()
-    learner = Learner(validation=True)
-    assert (len(learner.X), len(learner.X_other)) == (len(X) - learning.HELD_OUT, learning.HELD_OUT)
-    together = np.concatenate([learner.X, learner.X_other]).reshape(len(X), -1)
+    X_kept, y_kept, X_held, y_held = Learner(validation=True).split(seed=0)
+    assert (len(X_kept), len(X_held)) == (len(X) - learning.HELD_OUT, learning.HELD_OUT)
+    together = np.concatenate([X_kept, X_held])
     rng = np.random.default_rng(0)
     weights = rng.integers(1, 1 << 30, X.shape[1]).astype(np.float64)  # sums below 2**53 are exact: a hash of a digit
     hashes = [np.concatenate([part @ weights for part in np.array_split(rows, 10)]) for rows in (together, X)]
     np.testing.assert_array_equal(*map(np.sort, hashes))
-    assert sorted(np.bincount(np.concatenate([learner.y, learner.y_other]))) == sorted(np.bincount(y))
+    np.testing.assert_array_equal(np.bincount(np.concatenate([y_kept, y_held])), np.bincount(y))
+    assert not np.array_equal(y_held, Learner(validation=True).split(seed=1)[3])
 
 
 def test_the_test_set_is_not_touched(monkeypatch: pytest.MonkeyPatch) -> None:
