@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from benchmarks.learning import Learner, Settings
 
-NEAR = 0.001  # below the accuracy wanted, with one seed
+NEAR = 0.003  # below the accuracy wanted, with one seed: two thirds of what splits differ by
 SEEDS = 5
 
 # optimizer, learning rate, batch size, weight decay

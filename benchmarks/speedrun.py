@@ -28,7 +28,7 @@ MARKER = "speedrun"
 CHOSEN: dict[float, tuple[Settings, float]] = {
     97.0: (Settings((128,), "adamw", 0.01, 256, 3, 0.1), 0.9708),
     98.0: (Settings((256,), "adamw", 0.01, 256, 6, 0.1), 0.9812),
-    98.5: (Settings((512, 256), "nesterov", 0.2, 128, 8, 1e-4), 0.0),
+    98.5: (Settings((512, 256), "nesterov", 0.2, 128, 12, 1e-4), 0.9848),  # none reached it; this came nearest
 }
 
 
