@@ -10,7 +10,7 @@ from numba import njit
 from numba.core.dispatcher import Dispatcher
 
 from fastnn import kernels
-from fastnn.kernels import optimizers
+from fastnn.kernels import sync
 from fastnn.kernels.compile import FASTMATH, entry, kernel
 
 # Those that Python calls, so that the next process must find them compiled.
@@ -101,5 +101,5 @@ def test_a_kernel_that_is_not_kept_would_be_noticed() -> None:
 
 def test_python_cannot_call_what_is_for_kernels_only() -> None:
     """It has no wrapper that Python could use."""
-    with pytest.raises(TypeError, match="^update is called by kernels only"):
-        optimizers.update()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"^share is called by kernels only; expected an entry\.$"):
+        sync.share(1, 1, 0, 1)
