@@ -13,6 +13,7 @@ VERBS = {
     "tune": "try learning rates and other settings, over seeds",
     "show": "pictures of data, weights, mistakes and curves",
     "export": "a trained network as an ONNX file",
+    "warmup": "compile everything, so that no later process has to",
 }
 
 

@@ -58,22 +58,29 @@ def read(name: str, X: Any, dtype: DTypeLike) -> CSR:
     if X.dtype.kind not in "buif":
         raise TypeError(f"{name} has dtype {X.dtype}; expected real numbers.")
     rows = X.tocsr()
-    if rows.has_canonical_format is False or not rows.has_sorted_indices:
-        rows = rows.copy()
-        rows.sum_duplicates()
-    m, K = rows.shape
-    starts, indices, values = rows.indptr.astype(np.int64), rows.indices, np.asarray(rows.data)
-    if starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > min(len(indices), len(values)):
-        raise ValueError(f"{name} has row pointers that do not ascend from 0 to its {len(values)} numbers.")
-    indices, values = indices[: starts[-1]], values[: starts[-1]]
-    if len(indices) and not (indices.min() >= 0 and indices.max() < K):
-        raise ValueError(f"{name} holds a number in column {indices.max()}; expected columns 0 to {K - 1}.")
-    columns = indices.astype(np.uint16 if K <= MOST_SHORT else np.int32)
+    starts, columns = _checked(name, rows)
     if not _ascending(starts, columns):
-        raise ValueError(f"{name} holds two numbers in one place; {name}.sum_duplicates() adds them up.")
+        rows = rows.copy()
+        rows.has_canonical_format = False  # whatever it said before
+        rows.sum_duplicates()
+        starts, columns = _checked(name, rows)
+    values = np.asarray(rows.data)[: starts[-1]]
     if values.dtype not in (np.uint8, np.float32, np.float64) or (values.dtype != np.uint8 and values.dtype != dtype):
         values = values.astype(dtype)
-    return CSR(starts, columns, np.require(values, requirements=["C", "A", "W"]), (m, K))
+    return CSR(starts, columns, np.require(values, requirements=["C", "A", "W"]), rows.shape)
+
+
+def _checked(name: str, rows: Any) -> tuple[Array, Array]:
+    """Copies of a matrix's row pointers and columns, before anything else reads them as memory."""
+    (m, K), entries = rows.shape, min(len(rows.indices), len(rows.data))
+    starts = rows.indptr.astype(np.int64)
+    if len(starts) != m + 1 or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > entries:
+        raise ValueError(f"{name} has row pointers that do not ascend from 0 to its {entries} numbers.")
+    indices = rows.indices[: starts[-1]]
+    if len(indices) and not (indices.min() >= 0 and indices.max() < K):
+        wrong = indices.min() if indices.min() < 0 else indices.max()
+        raise ValueError(f"{name} holds a number in column {wrong}; expected columns 0 to {K - 1}.")
+    return starts, indices.astype(np.uint16 if K <= MOST_SHORT else np.int32)
 
 
 def _ascending(starts: Array, columns: Array) -> bool:

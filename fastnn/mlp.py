@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
@@ -26,6 +27,7 @@ DTYPES = ("float32", "float64")
 BACKENDS = ("numba", "numpy")
 
 
+@functools.cache
 def backend_of(name: str) -> Backend:
     """The module that computes for this name; imported when first needed, because numba takes 0.3 s."""
     if name == "numba":
@@ -202,7 +204,8 @@ class MLP:
         return self._outputs(features, self.architecture.output, threads)
 
     def _outputs(self, X: Array | CSR, output: str, threads: int | None) -> Array:
-        return backend_of(self.backend).predict(self.architecture, self._state, X, output, thread_count(threads))
+        usable = 1 if threads is None and len(X) == 1 else thread_count(threads)  # which takes 10 us to find out
+        return backend_of(self.backend).predict(self.architecture, self._state, X, output, usable)
 
     def predict(self, X: Any, *, threads: int | None = None) -> Array:
         """For X (m, K): the likeliest class (m,) for output "softmax"; 0 or 1 for "sigmoid" and values for "identity",

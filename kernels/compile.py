@@ -41,19 +41,20 @@ def _compile(function: F, **how: bool) -> F:
 
 def kernel(function: F) -> F:
     """A compiled function that only others call: what Python would need takes a third of the time to compile."""
-    made: Any = _compile(function, no_cpython_wrapper=True)
+    compiled = _compile(function, no_cpython_wrapper=True)
+    made: Any = compiled
 
     def refuse(*arguments: Any, **named: Any) -> None:
         raise TypeError(f"{function.__name__} is called by kernels only; expected an entry.")
 
     made._insert = lambda *overload, **how: None  # or Python would call what is not there, and crash
     made._compile_for_args = refuse
-    return made  # type: ignore[no-any-return]
+    return compiled
 
 
 def entry(function: F) -> F:
     """A kernel that Python calls, kept for the next process."""
-    return cache.keep(_compile(function))
+    return cache.keep(_compile(function))  # type: ignore[no-any-return]
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:

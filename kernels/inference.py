@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from .activations import SIGMOID, activate, softmax
-from .compile import Array, entry
+from .compile import Array, entry, kernel
 from .losses import BINARY, SOFTMAX
-from .network import INPUT, N_, Network, forward
-from .simd import lanes, load_first, store_first
+from .matmul import Matrix, multiply
+from .network import ACTIVATION, INPUT, K_, N_, Network, Rows, forward, widen_row
+from .simd import lanes, load_first, numbers_at, store_first
 from .steps import BLOCK, Batch, Data, input_layer, rows_loss, total
 from .sync import share
 
@@ -28,10 +29,36 @@ def predict(t: int, threads: int, network: Network, data: Data, m: int, batch: B
         for i in range(0, B * N, width):
             n = min(width, B * N - i)
             store_first(out, start * N + i, n, load_first(batch.values, z + i, n, 0.0, 1))
-        if data.loss == SOFTMAX:
-            softmax(out, out, start * N, B, N)
-        elif data.loss == BINARY:
-            activate(SIGMOID, out, out, start * N, B * N)
+        finish(data.loss, out, start * N, B, N)
+
+
+@entry
+def predict_few(layers: Array, addresses: Array, rows: Rows, m: int, loss: int, values: Array, out: Array) -> None:
+    """The same for so few rows that packing the weights would take longer: they are where `addresses` says, W and b of
+    every layer in turn. values (m * block,): scratch."""
+    last = len(layers) - 1
+    for i in range(m):
+        widen_row(rows, i, values, i * layers[0, K_], layers[0, K_])
+    for layer in range(last):
+        K, N = layers[layer, K_], layers[layer, N_]
+        W, b = numbers_at(addresses[2 * layer], K * N, values), numbers_at(addresses[2 * layer + 1], N, values)
+        A = Matrix(values, m * layers[layer, INPUT], K, 1)
+        Z = Matrix(values, m * layers[layer + 1, INPUT], N, 1)
+        if layer == last - 1:
+            Z = Matrix(out, 0, N, 1)
+        multiply(m, N, K, A, Matrix(W, 0, N, 1), Matrix(b, 0, 0, 1), Z)
+        if layer < last - 1:
+            activate(layers[layer, ACTIVATION], values, values, Z.offset, m * N)
+    finish(loss, out, 0, m, layers[last - 1, N_])
+
+
+@kernel
+def finish(loss: int, out: Array, at: int, rows: int, N: int) -> None:
+    """From logits to probabilities, if the loss has any."""
+    if loss == SOFTMAX:
+        softmax(out, out, at, rows, N)
+    elif loss == BINARY:
+        activate(SIGMOID, out, out, at, rows * N)
 
 
 @entry

@@ -15,6 +15,7 @@ from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 from numba.extending import models, register_model
+from numba.np.arrayobj import populate_array
 
 from .compile import intrinsic
 
@@ -118,6 +119,20 @@ def lanes(typing: Any, array: types.Type) -> Any:
 
 
 # --- memory
+
+
+@intrinsic
+def numbers_at(typing: Any, address: types.Type, count: types.Type, like: types.Type) -> Any:
+    """The `count` numbers at a raw address as an array of the type of `like`."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        array = context.make_array(like)(context, builder)
+        size = context.get_constant(types.intp, _bytes(like.dtype))
+        data = builder.inttoptr(args[0], array.data.type)
+        populate_array(array, data=data, shape=[args[1]], strides=[size], itemsize=size, meminfo=None)
+        return array._getvalue()
+
+    return like(types.intp, types.intp, like), generate
 
 
 @intrinsic

@@ -1,4 +1,4 @@
-"""The flags of the commands that read a run. Imports nothing slow, so that `--help` is quick."""
+"""The flags of the commands that do not train. Imports nothing slow, so that `--help` is quick."""
 
 from __future__ import annotations
 
@@ -40,6 +40,13 @@ def export_parser() -> Parser:
     add_run(parser)
     parser.add_argument("file", metavar="FILE", help="such as model.onnx")
     parser.add_argument("--force", action="store_true", help="replace FILE")
+    return parser
+
+
+def warmup_parser() -> Parser:
+    """The flags of `fastnn.warmup`."""
+    parser = Parser("warmup", "Compile all kernels for this CPU and keep them, so that no later process has to.")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON instead of text")
     return parser
 
 

@@ -1,0 +1,55 @@
+"""What `fastnn warmup` does: train and predict on a few rows of every kind, which compiles and keeps the kernels."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import ops
+from ..kernels import cache
+from ..mlp import DTYPES, MLP
+
+ROWS, FEATURES = 40, 20  # more rows than are predicted without packing
+
+
+def run(given: Mapping[str, Any]) -> None:
+    """The command, from its flags."""
+    began = time.perf_counter()
+    for dtype in DTYPES:
+        _train(dtype)
+        _operate(np.ones((2, 2), dtype))
+    seconds, folder = time.perf_counter() - began, cache.directory()
+    if "json" in given:
+        print(json.dumps({"seconds": round(seconds, 2), "folder": folder and str(folder)}))
+    else:
+        where = f"in {folder}" if folder else "nowhere, because no folder can be written"
+        print(f"Every kernel was compiled, or found compiled, in {seconds:.1f} s; they are kept {where}.")
+
+
+def _train(dtype: str) -> None:
+    """Mini-batches and the full batch; features as they are, and without their zeros as bytes and as numbers."""
+    y = np.arange(ROWS) % 3
+    for kind in ("uint8", dtype):
+        X = np.eye(ROWS, FEATURES, dtype=kind)
+        net = MLP([FEATURES, 4, 3], dtype=dtype)
+        for batch_size in (10, None):
+            net.fit(X, y, epochs=1, batch_size=batch_size, sparse=True, validation=(X, y), verbose=False)
+        net.predict(X)
+        net.predict(X[:1])
+
+
+def _operate(x: NDArray[Any]) -> None:
+    """Every function of `ops`."""
+    ops.matmul_bias(x, x, x[0])
+    ops.matmul_bias_backward(x, x, x)
+    for name in ("relu", "sigmoid", "tanh", "softmax"):
+        getattr(ops, name)(x)
+        getattr(ops, f"{name}_backward")(x, x)
+    ops.softmax_cross_entropy(x, [0, 1])
+    ops.binary_cross_entropy(x, x)
+    ops.squared_error(x, x)
