@@ -19,6 +19,7 @@ from .arithmetic import (
     horner,
     max_lanes,
     multiply_add,
+    opaque,
     power_of_two,
     sum_lanes,
     where,
@@ -50,7 +51,7 @@ def _exp_parts(x: Any) -> Any:
     """(scale, tail) with exp(x) = scale + tail, where scale is a power of two, for LEAST <= x <= 0 or NaN."""
     rounder = by_dtype(x, ROUNDER_SINGLE, ROUNDER_DOUBLE)
     rounded = multiply_add(LOG2_E, x, rounder)
-    n = rounded - rounder
+    n = opaque(rounded) - rounder
     r = multiply_add(by_dtype(x, -HIGH_SINGLE, -HIGH_DOUBLE), n, x)
     r = multiply_add(by_dtype(x, -LOW_SINGLE, -LOW_DOUBLE), n, r)
     scale = power_of_two(rounded)

@@ -106,6 +106,8 @@ def _function(name: str) -> Callable[..., Any]:
 
 absolute = _function("fabs")
 square_root = _function("sqrt")
+# x, behind which LLVM does not look: (x + c) - c would become x where the CPU has no FMA.
+opaque = _function("arithmetic.fence")
 
 
 @intrinsic

@@ -1,0 +1,38 @@
+"""Kernels for CPUs with shorter registers than this one's: the same networks as the reference."""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TRAIN = """
+import numpy as np
+from fastnn import MLP, ops
+from fastnn.kernels.simd import REGISTER_BYTES
+
+rng = np.random.default_rng(0)
+for sparse, K in ((True, 53), (False, 19)):
+    X = rng.normal(size=(150, K)) * (rng.random((150, K)) < 0.3)
+    nets = [MLP([K, 37, 11, 5], activation=["tanh", "sigmoid"], dtype="float64", backend=b) for b in ("numba", "numpy")]
+    for net in nets:
+        net.fit(X, np.arange(150) % 5, epochs=3, batch_size=32, sparse=sparse, threads=2, verbose=False)
+    for ours, expected in zip(nets[0].weights + nets[0].biases, nets[1].weights + nets[1].biases):
+        np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(nets[0].predict_proba(X), nets[1].predict_proba(X), rtol=1e-9)
+X, W, b = rng.normal(size=(70, 45)), rng.normal(size=(45, 531)), rng.normal(size=531)
+np.testing.assert_allclose(ops.matmul_bias(X, W, b), X @ W + b, rtol=1e-9, atol=1e-9)
+print(REGISTER_BYTES)
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these are names of x86 CPUs")
+@pytest.mark.parametrize(("cpu", "register_bytes"), [("x86-64-v3", 32), ("x86-64-v2", 16)])
+def test_training_and_prediction(cpu: str, register_bytes: int, tmp_path: Path) -> None:
+    where = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN], capture_output=True, text=True, env=os.environ | where, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, f"{register_bytes}\n"), done.stderr
