@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import workers
-from fastnn.kernels.compile import kernel
+from fastnn.kernels.compile import entry
 from fastnn.kernels.simd import TILE_ROWS, full, lanes, load, load_tile, outer_add, store, store_tile
 
 Array = NDArray[Any]
@@ -25,7 +25,7 @@ READ_BYTES = 1 << 30  # by each thread, for a bandwidth
 ROUNDS = 5  # of which the fastest counts
 
 
-@kernel
+@entry
 def multiply_adds(factors: Array, out: Array, count: int) -> None:
     """out (TILE_ROWS rows, two registers wide) += count times the outer product of two rows of ones in `factors`.
 
@@ -39,7 +39,7 @@ def multiply_adds(factors: Array, out: Array, count: int) -> None:
     store_tile(out, 0, width, width, acc)
 
 
-@kernel
+@entry
 def read(numbers: Array, out: Array, count: int) -> None:
     """out (eight registers) = the sums of every eighth register of `numbers`, read `count` times."""
     width = 2 * lanes(numbers)

@@ -73,7 +73,7 @@ def test_a_contest_takes_turns() -> None:
     assert list(entries) == [FASTNN, "numpy32"]
     for entry in entries.values():
         assert len(entry.seconds) == 3
-        assert entry.epochs * entry.median > 0.005
+        assert entry.epochs >= 1
     assert entries[FASTNN].threads is None
     assert entries["numpy32"].threads in RIVALS["numpy32"].threads
     found: dict[str, Any] = as_dict(BATCHES, entries)
