@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fastnn import ops, reference
-from fastnn.kernels import activations
+from fastnn.kernels import activations, softmax
 
 ELEMENTWISE = [(64, 128), (1000, 64), (60000, 64)]
 ROWS = [(64, 10), (60000, 10)]
@@ -61,7 +61,7 @@ def test_softmax(shape: tuple[int, int], versus: Any) -> None:
     out = np.empty_like(Z)
 
     def ours(threads: int) -> Any:
-        activations.softmax(Z.reshape(-1), out.reshape(-1), 0, *shape)
+        softmax.softmax(Z.reshape(-1), out.reshape(-1), 0, *shape)
         return out
 
     versus(f"softmax {shape[0]}x{shape[1]}", ours, "softmax", Z)
@@ -73,7 +73,7 @@ def test_softmax_backward(shape: tuple[int, int], versus: Any) -> None:
     out = np.empty_like(P)
 
     def ours(threads: int) -> Any:
-        activations.softmax_backward(P.reshape(-1), dP.reshape(-1), out.reshape(-1), 0, *shape)
+        softmax.softmax_backward(P.reshape(-1), dP.reshape(-1), out.reshape(-1), 0, *shape)
         return out
 
     versus(f"softmax_backward {shape[0]}x{shape[1]}", ours, "softmax_backward", dP, P)

@@ -17,18 +17,33 @@ if TYPE_CHECKING:
     from . import data, ops, plots
     from .data import load_mnist
     from .errors import Diverged
+    from .estimators import MLPClassifier, MLPRegressor
     from .history import History
     from .initializers import Initializer
     from .mlp import MLP, load
 
 __version__ = "0.1.0"
-__all__ = ["MLP", "Diverged", "History", "Initializer", "data", "load", "load_mnist", "ops", "plots"]
+__all__ = [
+    "MLP",
+    "Diverged",
+    "History",
+    "Initializer",
+    "MLPClassifier",
+    "MLPRegressor",
+    "data",
+    "load",
+    "load_mnist",
+    "ops",
+    "plots",
+]
 
 # Imported when first used, so that `python -m fastnn.train --help` need not wait for numpy and numba.
 _HOMES = {
     "MLP": "mlp",
     "load": "mlp",
     "Diverged": "errors",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
     "History": "history",
     "Initializer": "initializers",
     "load_mnist": "data",

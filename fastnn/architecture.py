@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from .checks import one_of
 
-ACTIVATIONS = ("relu", "sigmoid", "tanh", "identity")
+ACTIVATIONS = ("relu", "sigmoid", "tanh", "identity", "leaky_relu", "elu", "gelu", "silu")
 OUTPUTS = ("softmax", "sigmoid", "identity")
+
+# Activations whose derivative cannot be told from their value: what goes into them has to be kept.
+FROM_INPUT = ("gelu", "silu")
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import workers
-from .architecture import OUTPUTS, Architecture
+from . import reference, workers
+from .architecture import Architecture
 from .csr import CSR
 from .errors import Diverged
 from .features import batch_room, compress, compress_blocks, lists_of, no_lists, rows_of
@@ -22,14 +22,17 @@ from .kernels.network import K_, N_
 from .kernels.optimizers import Rule
 from .kernels.simd import REGISTER_BYTES, TILE_ROWS
 from .kernels.sparse import WIDEST
-from .kernels.steps import BLOCK, Batch, Data, Memory, Parts, Scratch, Shards
+from .kernels.steps import BLOCK, ROWS_SQUARED, Batch, Data, Memory, Parts, Scratch, Shards, Terms
 from .kernels.sync import DIVERGED, SLOTS, STEPS
-from .optimizers import OPTIMIZERS
+from .objective import LOSSES, Objective
+from .optimizers import OPTIMIZERS, Optimizer
 from .pace import Pace
 from .packing import Layout, aligned
 from .trainer import Plan, Poll, State
 
 Array = NDArray[Any]
+PLAIN = Objective()
+
 # Full-batch gradients are summed in this many parts at most, whatever the number of threads.
 SHARDS = 16
 
@@ -44,13 +47,23 @@ FEW = 16
 WORTH_COMPRESSING = 2, 4
 
 
-def data_of(X: Array | CSR, Y: Array, architecture: Architecture, dtype: np.dtype[Any]) -> Data:
+def data_of(
+    X: Array | CSR,
+    Y: Array,
+    architecture: Architecture,
+    dtype: np.dtype[Any],
+    objective: Objective = PLAIN,
+    sample_weight: Array | None = None,
+) -> Data:
     """X and Y, which `inputs` has checked, as kernels take them: labels or targets, the other empty."""
-    softmax, nothing = architecture.output == "softmax", no_lists(dtype)
+    softmax, nothing, loss = architecture.output == "softmax", no_lists(dtype), objective.loss or architecture.output
     labels = Y if softmax else np.zeros(0, np.int64)
-    targets = np.zeros(0, dtype) if softmax else Y.reshape(-1)
+    targets = np.zeros(0, dtype) if softmax else Y.reshape(-1).astype(dtype, copy=False)
+    if loss == "sigmoid" and objective.parameter > 0:
+        targets = reference.smooth(targets, objective.parameter)
     lists = lists_of(X, dtype) if isinstance(X, CSR) else nothing
-    return Data(rows_of(X), lists, nothing, labels, targets, OUTPUTS.index(architecture.output))
+    weights = np.zeros(0) if sample_weight is None else sample_weight
+    return Data(rows_of(X), lists, nothing, labels, targets, LOSSES.index(loss), float(objective.parameter), weights)
 
 
 def batch_of(layout: Layout, B: int) -> Batch:
@@ -96,19 +109,27 @@ def sharing(N: int, dtype: np.dtype[Any], threads: int, *, lists: bool) -> tuple
 class Trainer:
     """Whole epochs inside one kernel in every thread; the State is packed at the start and unpacked by `finish`."""
 
-    def __init__(self, architecture: Architecture, state: State, X: Array | CSR, Y: Array, plan: Plan) -> None:
-        self.state, self.optimizer, self.X, self.m = state, plan.optimizer, X, len(X)
+    def __init__(
+        self,
+        architecture: Architecture,
+        state: State,
+        X: Array | CSR,
+        Y: Array,
+        plan: Plan,
+        sample_weight: Array | None = None,
+    ) -> None:
+        self.state, self.optimizer, self.objective, self.X, self.m = state, plan.optimizer, plan.objective, X, len(X)
         self.full_batch = plan.batch_size is None
         self.batch_size = min(plan.batch_size or self.m, self.m)
         dtype = state.weights[0].dtype
-        self.data = data_of(X, Y, architecture, dtype)
+        self.data = data_of(X, Y, architecture, dtype, plan.objective, sample_weight)
         self._compress(plan, dtype)
         parts = min(SHARDS, -(-self.m // BLOCK)) if self.full_batch else -(-self.batch_size // TILE_ROWS)
         self.threads = min(plan.threads, parts)
         panel, self.by_columns = sharing(
             architecture.sizes[1], dtype, self.threads, lists=len(self.data.lists.starts) > 0
         )
-        self.layout = Layout(architecture, dtype, panel)
+        self.layout = Layout(architecture, dtype, panel, dropout=plan.objective.dropout, seed=plan.objective.seed)
         self.network = self.layout.network(state.weights, state.biases)
         self.slots = [aligned(self.layout.params, dtype) for _ in state.slots]
         for flat, slot in zip(self.slots, state.slots, strict=True):
@@ -142,9 +163,11 @@ class Trainer:
         self.scratch = [scratch_of(self.layout, rows, inputs) for _ in range(self.threads)]
         self.right = np.zeros(8 * self.threads, np.int64)
         self.none = np.zeros(0, dtype)
+        squares = sum(-(-K // ROWS_SQUARED) for K in self.layout.layers[:-1, K_])
+        self.terms = Terms(float(self.objective.penalty), float(self.objective.divisor), np.zeros(squares))
         self.control = np.zeros(SLOTS, np.int64)
 
-    def run(self, losses: Array, right: Array, order: Array | None, poll: Poll) -> None:
+    def run(self, losses: Array, right: Array, order: Array | None, poll: Poll | None) -> None:
         """See trainer.Trainer."""
         before, epochs, taken = [flat.copy() for flat in self._changing()], len(losses), 0
         batches = -(-(self.m if order is None else len(order) // epochs) // self.batch_size)
@@ -159,7 +182,8 @@ class Trainer:
                     steps = int(self.control[STEPS])
                     taken += steps
                 self.pace.measured(threads, max(steps, 1), time.perf_counter() - begin)
-                poll(taken)
+                if poll is not None:
+                    poll(taken)
         finally:
             diverged = bool(self.control[DIVERGED])
             good = self._keep_finite(before, order, epochs, taken)
@@ -172,14 +196,16 @@ class Trainer:
     def _changing(self) -> list[Array]:
         return [self.network.params, self.network.transposed, *self.slots]
 
-    def _run(self, losses: Array, right: Array, order: Array, first: int, last: int, threads: int, poll: Poll) -> None:
+    def _run(
+        self, losses: Array, right: Array, order: Array, first: int, last: int, threads: int, poll: Poll | None
+    ) -> None:
         """Steps first..last; poll is told how many of all have been taken."""
         self.control[:] = 0
         workers.run(
             lambda t: self._call(losses, right, order, first, last, t, threads),
             threads,
             self.control,
-            lambda: poll(first + int(self.control[STEPS])),
+            None if poll is None else lambda: poll(first + int(self.control[STEPS])),
         )
 
     def _keep_finite(self, before: list[Array], order: Array, epochs: int, taken: int) -> int:
@@ -201,14 +227,15 @@ class Trainer:
         """This run once more, but only so many steps of it, which give the same bits."""
         for flat, saved in zip(self._changing(), before, strict=True):
             flat[:] = saved
-        self._run(np.zeros(epochs), np.zeros(epochs, np.int64), order, 0, steps, self.threads, lambda steps: None)
+        self._run(np.zeros(epochs), np.zeros(epochs, np.int64), order, 0, steps, self.threads, None)
 
     def _call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
         o = self.optimizer
-        rule = Rule(OPTIMIZERS.index(o.name), o.learning_rate, o.momentum, o.rho, o.beta_1, o.beta_2, o.epsilon)
+        numbers = o.learning_rate, o.momentum, o.rho, o.beta_1, o.beta_2, o.epsilon, o.scaled_epsilon
+        rule = Rule(OPTIMIZERS.index(o.name), *numbers)
         slots = (*self.slots, self.none, self.none)
         memory = Memory(slots[0], slots[1], self.state.steps)
-        common = rule, o.weight_decay, memory, self.blocks[t if self.full_batch else 0], self.parts, self.scratch[t]
+        room = memory, self.blocks[t if self.full_batch else 0], self.parts, self.scratch[t]
         if self.full_batch:
             training.train_full_batch(
                 t,
@@ -219,7 +246,9 @@ class Trainer:
                 self.m,
                 first,
                 last,
-                *common,
+                rule,
+                o.weight_decay,
+                *room,
                 self.shards,
                 losses,
                 right,
@@ -236,7 +265,10 @@ class Trainer:
                 self.batch_size,
                 first,
                 last,
-                *common,
+                rule,
+                o.weight_decay,
+                self.terms,
+                *room,
                 self.right,
                 losses,
                 right,
@@ -248,6 +280,53 @@ class Trainer:
         self.layout.unpack(self.network.params, self.state.weights, self.state.biases)
         for flat, slot in zip(self.slots, self.state.slots, strict=True):
             self.layout.unpack(flat, slot[:count], slot[count:])
+
+
+class Gradient:
+    """The kernels of full-batch training without its step: gradients of fixed shards, summed in their order."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        X: Array | CSR,
+        Y: Array,
+        objective: Objective,
+        sample_weight: Array | None,
+        dtype: np.dtype[Any],
+        threads: int,
+    ) -> None:
+        shapes = [*architecture.layers, *((N,) for _, N in architecture.layers)]
+        parameters, self.count = [np.zeros(shape, dtype) for shape in shapes], len(architecture.layers)
+        state = State(parameters[: self.count], parameters[self.count :])
+        plan = Plan(WORTH_COMPRESSING[1], None, Optimizer("sgd"), 0, threads, objective=objective)
+        self.trainer = Trainer(architecture, state, X, Y, plan, sample_weight)
+        self.out = aligned(self.trainer.layout.params, dtype)
+        self.total = float(len(X)) if sample_weight is None else float(sample_weight.sum())
+        self._call(0, 0, 1)  # compiles, in the main thread
+
+    def __call__(self, parameters: list[Array]) -> tuple[float, list[Array]]:
+        """See trainer.Gradient."""
+        trainer, penalty = self.trainer, self.trainer.objective.penalty
+        weights, biases = parameters[: self.count], parameters[self.count :]
+        trainer.layout.pack(trainer.network.params, weights, biases)
+        trainer.layout.pack_transposed(trainer.network.transposed, weights)
+        trainer.control[:] = 0
+        workers.run(lambda t: self._call(trainer.m, t, trainer.threads), trainer.threads, trainer.control)
+        value = trainer.shards.losses.sum() / self.total / trainer.objective.divisor
+        gradient = [np.empty_like(P, dtype=self.out.dtype) for P in parameters]
+        trainer.layout.unpack(self.out, gradient[: self.count], gradient[self.count :])
+        if penalty:
+            value += penalty / 2 * sum(float((W**2).sum()) for W in weights) / self.total
+            for dW, W in zip(gradient, weights, strict=False):
+                dW += penalty / self.total * W
+        return float(value), gradient
+
+    def _call(self, m: int, t: int, threads: int) -> None:
+        trainer = self.trainer
+        room = trainer.blocks[t], trainer.scratch[t], trainer.shards._replace(parts=trainer.shards.parts if m else 0)
+        training.gradient(
+            t, threads, trainer.control, trainer.network, trainer.data, m, 1.0 / self.total, *room, self.out
+        )
 
 
 @contextmanager
@@ -283,7 +362,7 @@ def _predict_few(architecture: Architecture, state: State, X: Array, output: str
         raise ValueError("The network's weights or biases have been resized; expected the shapes they were made with.")
     addresses = np.array([array.__array_interface__["data"][0] for array in parameters], np.int64)
     values, out = np.empty(m * layout.block, dtype), np.empty(m * architecture.sizes[-1], dtype)
-    inference.predict_few(layout.layers, addresses, rows_of(X), m, OUTPUTS.index(output), values, out)
+    inference.predict_few(layout.layers, addresses, rows_of(X), m, LOSSES.index(output), values, out)
     return out.reshape(m, -1)
 
 
@@ -295,7 +374,8 @@ def predict(architecture: Architecture, state: State, X: Array | CSR, output: st
     layout, nothing = Layout(architecture, dtype), no_lists(dtype)
     network = layout.network(state.weights, state.biases)
     lists = lists_of(X, dtype) if isinstance(X, CSR) else nothing
-    data = Data(rows_of(X), lists, nothing, np.zeros(0, np.int64), nothing.values, OUTPUTS.index(output))
+    none = np.zeros(0, np.int64), nothing.values
+    data = Data(rows_of(X), lists, nothing, *none, LOSSES.index(output), 0.0, np.zeros(0))
     threads = min(threads, -(-m // BLOCK))
     blocks = [batch_of(layout, min(BLOCK, m)) for _ in range(threads)]
     out = np.empty(m * N, dtype)

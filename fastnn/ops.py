@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import workers
 from .cpus import thread_count
 from .kernels import activations, losses, matmul
+from .kernels import softmax as softmax_kernels
 from .kernels.matmul import DEPTH, ROWS, STRIP
 from .kernels.simd import REGISTER_BYTES
 from .kernels.sync import SLOTS
@@ -123,7 +124,7 @@ def softmax(z: ArrayLike, out: Array | None = None, *, threads: int | None = Non
     (Z,) = _arrays(z=z)
     m, N = _rows("z", Z)
     P = _result(out, Z)
-    _in_parts(activations.softmax, (Z, P), m, N, threads)
+    _in_parts(softmax_kernels.softmax, (Z, P), m, N, threads)
     return _deliver(P, out)
 
 
@@ -133,7 +134,7 @@ def softmax_backward(dp: ArrayLike, p: ArrayLike, out: Array | None = None, *, t
     m, N = _rows("p", P)
     _expect("dp", dP, P.shape)
     dZ = _result(out, P, dP)
-    _in_parts(activations.softmax_backward, (P, dP, dZ), m, N, threads)
+    _in_parts(softmax_kernels.softmax_backward, (P, dP, dZ), m, N, threads)
     return _deliver(dZ, out)
 
 

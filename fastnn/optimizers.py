@@ -18,6 +18,8 @@ class Optimizer:
 
     learning_rate: above 0. momentum: of "momentum" and "nesterov", in [0, 1). rho: "rmsprop"'s decay.
     beta_1, beta_2: "adam"'s and "adamw"'s decays. epsilon: added to the root of the second moment.
+    scaled_epsilon: "adam"'s and "adamw"'s epsilon is added before the second moment is corrected for its bias, not
+        after: the shorter form at the end of the paper's section 2, which scikit-learn has.
     weight_decay: times the weights (not the biases), added to the gradient; for "adamw" taken off the weights directly.
     """
 
@@ -29,6 +31,7 @@ class Optimizer:
     beta_2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+    scaled_epsilon: bool = False
 
     def __post_init__(self) -> None:
         one_of("optimizer", self.name, OPTIMIZERS)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .architecture import ACTIVATIONS, Architecture
+from .architecture import ACTIVATIONS, FROM_INPUT, Architecture
 from .kernels import network as kernel
 from .kernels.simd import REGISTER_BYTES
 
@@ -29,11 +29,19 @@ class Layout:
 
     layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row
     of a block takes in `values`, all layers together. widest: the most columns of a W, padded. first_panel:
-    registers of the widest panel of the first layer's W.
+    registers of the widest panel of the first layer's W. dropout: a rate for each hidden layer, or none.
     """
 
-    def __init__(self, architecture: Architecture, dtype: np.dtype[Any], first_panel: int = 2) -> None:
-        self.dtype = dtype
+    def __init__(
+        self,
+        architecture: Architecture,
+        dtype: np.dtype[Any],
+        first_panel: int = 2,
+        *,
+        dropout: tuple[float, ...] = (),
+        seed: int = 0,
+    ) -> None:
+        self.dtype, self.rates, self.seed = dtype, np.array(dropout, np.float64), seed
         self.lanes = REGISTER_BYTES // dtype.itemsize
         self.layers = np.zeros((len(architecture.layers) + 1, kernel.COLUMNS), np.int64)
         self.params = self.transposed = self.block = 0
@@ -53,7 +61,18 @@ class Layout:
         for row, size in zip(self.layers[1:-1], architecture.sizes[1:-1], strict=True):
             row[kernel.GRADIENT] = self.block
             self.block += self._padded(size, self.lanes)
+        self._keep(architecture, dropout)
         self.widest = max(self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) for row in self.layers[:-1])
+
+    def _keep(self, architecture: Architecture, dropout: tuple[float, ...]) -> None:
+        """Where derivatives are made from: the next layer's input, or room of its own if that tells too little."""
+        self.layers[:, kernel.KEPT] = self.layers[:, kernel.INPUT]
+        rates = dropout or (0.0,) * len(architecture.activations)
+        hidden = zip(self.layers[1:-1], architecture.sizes[1:-1], architecture.activations, rates, strict=True)
+        for row, size, activation, rate in hidden:
+            if activation in FROM_INPUT or rate > 0:
+                row[kernel.KEPT] = self.block
+                self.block += self._padded(size, self.lanes)
 
     def _width(self, left: int, widest: int) -> int:
         """See kernels.matmul.panel_width."""
@@ -90,6 +109,8 @@ class Layout:
 
     def is_finite(self, flat: Array) -> bool:
         """Whether every W and b in the flat array is; what fills up the panels does not matter."""
+        if np.isfinite(flat).all():  # mostly; panel by panel takes ten times as long for a small network
+            return True
         for row in self.layers[:-1]:
             K, N = int(row[kernel.K_]), int(row[kernel.N_])
             panels = self._panels(flat, row[kernel.WEIGHTS], K, N, row[kernel.PANEL])
@@ -110,4 +131,5 @@ class Layout:
         params, transposed = aligned(self.params, self.dtype), aligned(self.transposed, self.dtype)
         self.pack(params, weights, biases)
         self.pack_transposed(transposed, weights)
-        return kernel.Network(self.layers, params, transposed, aligned(max(map(max, self.layers[:, :2])), self.dtype))
+        zero = aligned(max(map(max, self.layers[:, :2])), self.dtype)
+        return kernel.Network(self.layers, params, transposed, zero, self.rates, self.seed)

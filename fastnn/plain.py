@@ -13,6 +13,7 @@ from . import reference
 from .architecture import Architecture
 from .csr import CSR
 from .errors import Diverged
+from .objective import Objective
 from .trainer import Plan, Poll, State
 
 Array = NDArray[Any]
@@ -29,7 +30,16 @@ def _real(X: Array, dtype: np.dtype[Any]) -> Array:
 class Trainer:
     """`reference.train_step`, batch after batch."""
 
-    def __init__(self, architecture: Architecture, state: State, X: Array | CSR, Y: Array, plan: Plan) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        state: State,
+        X: Array | CSR,
+        Y: Array,
+        plan: Plan,
+        sample_weight: Array | None = None,
+    ) -> None:
+        self.sample_weight, self.objective = sample_weight, plan.objective
         self.architecture, self.state, self.optimizer = architecture, state, plan.optimizer
         dtype = state.weights[0].dtype
         self.X, self.Y = X if isinstance(X, CSR) else _real(X, dtype), Y
@@ -37,14 +47,14 @@ class Trainer:
         parameters = range(len(state.weights + state.biases))
         self.slots = [[slot[p] for slot in state.slots] for p in parameters]
 
-    def run(self, losses: Array, right: Array, order: Array | None, poll: Poll) -> None:
+    def run(self, losses: Array, right: Array, order: Array | None, poll: Poll | None) -> None:
         """See trainer.Trainer."""
         rows, steps = len(self.X) if order is None else len(order) // len(losses), 0
         for epoch in range(len(losses)):
             for start in range(0, rows, self.batch_size):
                 batch = slice(start, start + self.batch_size)
                 chosen = batch if order is None else order[epoch * rows : (epoch + 1) * rows][batch]
-                loss, count = self._step(_real(self.X[chosen], self.state.weights[0].dtype), self.Y[chosen])
+                loss, count = self._step(chosen)
                 if not np.isfinite(loss):
                     number = self.state.unfinished.steps + start // self.batch_size + 1
                     raise Diverged(self.state.epochs + 1, number, self.optimizer.learning_rate)
@@ -52,16 +62,28 @@ class Trainer:
                 right[epoch] += count
                 steps += 1
                 self.state.epochs += start + self.batch_size >= rows  # before poll, which may raise
-                poll(steps)
+                if poll is not None:
+                    poll(steps)
 
-    def _step(self, X: Array, Y: Array) -> tuple[float, int]:
+    def _step(self, rows: Array | slice) -> tuple[float, int]:
         state, a = self.state, self.architecture
+        sample_weight = None if self.sample_weight is None else self.sample_weight[rows]
         parameters = state.weights + state.biases
         changing = [*parameters, *(remembered for slot in state.slots for remembered in slot)]
         before = [P.copy() for P in changing]
         with np.errstate(all="ignore"):
             loss, right = reference.train_step(
-                X, Y, state.weights, state.biases, self.slots, state.steps + 1, a.activations, a.output, self.optimizer
+                _real(self.X[rows], parameters[0].dtype),
+                self.Y[rows],
+                state.weights,
+                state.biases,
+                self.slots,
+                state.steps + 1,
+                a.activations,
+                a.output,
+                self.optimizer,
+                self.objective,
+                sample_weight,
             )
         if not all(np.isfinite(P).all() for P in parameters):
             for P, saved in zip(changing, before, strict=True):
@@ -72,6 +94,39 @@ class Trainer:
 
     def finish(self) -> None:
         """See trainer.Trainer: the State's own arrays have changed all along."""
+
+
+class Gradient:
+    """`reference.loss_and_gradient` of all rows."""
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        X: Array | CSR,
+        Y: Array,
+        objective: Objective,
+        sample_weight: Array | None,
+        dtype: np.dtype[Any],
+        threads: int,
+    ) -> None:
+        self.architecture, self.objective, self.sample_weight = architecture, objective, sample_weight
+        self.X, self.Y = _real(X[:], dtype), Y
+
+    def __call__(self, parameters: list[Array]) -> tuple[float, list[Array]]:
+        """See trainer.Gradient."""
+        a, layers = self.architecture, len(parameters) // 2
+        with np.errstate(all="ignore"):
+            value, dW, db, _ = reference.loss_and_gradient(
+                self.X,
+                self.Y,
+                self.sample_weight,
+                parameters[:layers],
+                parameters[layers:],
+                a.activations,
+                a.output,
+                self.objective,
+            )
+        return value, dW + db
 
 
 def _logits(architecture: Architecture, state: State, X: Array) -> Array:
@@ -88,7 +143,7 @@ def messages(tell: Callable[[str], None]) -> AbstractContextManager[None]:
 def predict(architecture: Architecture, state: State, X: Array | CSR, output: str, threads: int) -> Array:
     """See trainer.Backend."""
     blocks = [reference.OUTPUT[output](_logits(architecture, state, X[i : i + BLOCK])) for i in range(0, len(X), BLOCK)]
-    return np.concatenate(blocks)
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 def evaluate(architecture: Architecture, state: State, X: Array | CSR, Y: Array, threads: int) -> tuple[float, int]:

@@ -1,53 +1,58 @@
 """A dense network in plain NumPy: the mathematics that every kernel must reproduce, and the baseline it must beat.
 
+Its functions of numbers and rows are in functions.py, and can be used from here.
+
 m rows of data, B rows of a batch; layer l has K inputs and N outputs: A[l] is (B, K), W[l] is (K, N), b[l] is (N,).
 Equations: Goodfellow, Bengio and Courville, Deep Learning (2016), chapters 6 and 8. dP stands for d(loss)/dP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .architecture import FROM_INPUT
+from .functions import (
+    ACTIVATION,
+    DERIVATIVE,
+    OUTPUT,
+    correct,
+    dropout_mask,
+    logits_backward,
+    losses,
+    sigmoid,
+    smooth,
+    softmax,
+)
+from .objective import Objective
 from .optimizers import Optimizer
 
+__all__ = [
+    "ACTIVATION",
+    "DERIVATIVE",
+    "OUTPUT",
+    "backward",
+    "correct",
+    "dropout_mask",
+    "forward",
+    "forward_for_backward",
+    "logits_backward",
+    "loss_and_gradient",
+    "losses",
+    "matmul_bias",
+    "matmul_bias_backward",
+    "sigmoid",
+    "smooth",
+    "softmax",
+    "train_step",
+    "update",
+]
+
 Array = NDArray[Any]
-Function = Callable[[Array], Array]
-
-
-# --- activations, each beside its derivative, which is given the activation's value A
-
-
-def sigmoid(Z: Array) -> Array:
-    """1 / (1 + exp(-Z)); the exponent is never positive, so nothing overflows."""
-    E = np.exp(-np.abs(Z))
-    A: Array = np.where(Z >= 0, 1, E) / (1 + E)
-    return A
-
-
-def softmax(Z: Array) -> Array:
-    """exp(Z) / sum(exp(Z)) along a row, shifted by the row's maximum so that nothing overflows."""
-    E = np.exp(Z - Z.max(axis=1, keepdims=True))
-    P: Array = E / E.sum(axis=1, keepdims=True)
-    return P
-
-
-ACTIVATION: dict[str, Function] = {
-    "relu": lambda Z: np.maximum(Z, 0),
-    "sigmoid": sigmoid,
-    "tanh": np.tanh,
-    "identity": lambda Z: Z,
-}
-DERIVATIVE: dict[str, Function] = {
-    "relu": lambda A: A > 0,
-    "sigmoid": lambda A: A * (1 - A),
-    "tanh": lambda A: 1 - A * A,
-    "identity": np.ones_like,
-}
-OUTPUT: dict[str, Function] = {"softmax": softmax, "sigmoid": sigmoid, "identity": lambda Z: Z}
+PLAIN = Objective()
 
 
 # --- forward
@@ -60,48 +65,24 @@ def matmul_bias(X: Array, W: Array, b: Array) -> Array:
 
 def forward(X: Array, weights: list[Array], biases: list[Array], activations: tuple[str, ...]) -> list[Array]:
     """[A[0] = X, A[1], ..., Z]: every layer's input, then the logits of the last layer."""
-    A = [X]
-    for W, b, name in zip(weights, biases, (*activations, "identity"), strict=True):
-        A.append(ACTIVATION[name](matmul_bias(A[-1], W, b)))
-    return A
+    return forward_for_backward(X, weights, biases, activations, ())[0]
 
 
-def losses(Z: Array, Y: Array, output: str) -> Array:
-    """Each row's loss (B,) from its logits. Y: labels (B,) for "softmax", targets (B, N) for the others.
-
-    softmax   -log(p[label])                              cross-entropy of several classes
-    sigmoid   -sum(y * log(p) + (1 - y) * log(1 - p))     cross-entropy of yes or no, for each output
-    identity  sum((z - y)**2) / 2                         squared error
-    """
-    loss: Array
-    if output == "softmax":
-        shifted = Z - Z.max(axis=1, keepdims=True)
-        loss = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(Z)), Y]
-    elif output == "sigmoid":
-        loss = (np.maximum(Z, 0) - Z * Y + np.log1p(np.exp(-np.abs(Z)))).sum(axis=1)
-    else:
-        loss = ((Z - Y) ** 2).sum(axis=1) / 2
-    return loss
-
-
-def correct(Z: Array, Y: Array, output: str) -> int:
-    """How many rows are predicted without a mistake: the largest logit, or every sign, is right."""
-    if output == "softmax":
-        return int((Z.argmax(axis=1) == Y).sum())
-    return int(((Z > 0) == (Y > 0.5)).all(axis=1).sum()) if output == "sigmoid" else 0
+def forward_for_backward(
+    X: Array, weights: list[Array], biases: list[Array], activations: tuple[str, ...], masks: Sequence[Array]
+) -> tuple[list[Array], list[Array]]:
+    """As `forward`, hidden values multiplied by their masks; and what derivatives are of: Z, or A before its mask."""
+    A, kept = [X], []
+    for layer, (W, b, name) in enumerate(zip(weights, biases, (*activations, "identity"), strict=True)):
+        Z = matmul_bias(A[-1], W, b)
+        value = ACTIVATION[name](Z)
+        kept.append(Z if name in FROM_INPUT else value)
+        masked = layer < len(masks)
+        A.append(value * masks[layer].astype(value.dtype) if masked else value)
+    return A, kept
 
 
 # --- backward
-
-
-def logits_backward(Z: Array, Y: Array, output: str) -> Array:
-    """dZ of the mean loss: (output(Z) - Y) / B, the same for all three pairs of output and loss."""
-    dZ = OUTPUT[output](Z) if output != "identity" else Z.copy()
-    if output == "softmax":
-        dZ[np.arange(len(Z)), Y] -= 1
-    else:
-        dZ -= Y
-    return dZ / len(Z)
 
 
 def matmul_bias_backward(dZ: Array, X: Array, W: Array) -> tuple[Array, Array, Array]:
@@ -110,18 +91,61 @@ def matmul_bias_backward(dZ: Array, X: Array, W: Array) -> tuple[Array, Array, A
 
 
 def backward(
-    A: list[Array], Y: Array, weights: list[Array], activations: tuple[str, ...], output: str
+    A: list[Array],
+    kept: list[Array],
+    dZ: Array,
+    weights: list[Array],
+    activations: tuple[str, ...],
+    masks: Sequence[Array] = (),
 ) -> tuple[list[Array], list[Array]]:
-    """dW and db of every layer, from the last to the first, for what `forward` returned."""
+    """dW and db of every layer, from the last to the first, from what `forward_for_backward` returned and dZ."""
     dW: list[Array] = []
     db: list[Array] = []
-    dZ = logits_backward(A[-1], Y, output)
     for layer in reversed(range(len(weights))):
         dW.insert(0, A[layer].T @ dZ)
         db.insert(0, dZ.sum(axis=0))
         if layer > 0:
-            dZ = dZ @ weights[layer].T * DERIVATIVE[activations[layer - 1]](A[layer])
+            dA = dZ @ weights[layer].T
+            if masks:
+                dA = dA * masks[layer - 1].astype(dA.dtype)
+            dZ = dA * DERIVATIVE[activations[layer - 1]](kept[layer - 1])
     return dW, db
+
+
+def loss_and_gradient(
+    X: Array,
+    Y: Array,
+    sample_weight: Array | None,
+    weights: list[Array],
+    biases: list[Array],
+    activations: tuple[str, ...],
+    output: str,
+    objective: Objective,
+    step: int = 0,
+) -> tuple[float, list[Array], list[Array], int]:
+    """The objective's value, dW and db of every layer, and the number of right rows; step is for dropout.
+
+    sum(w * losses) / divisor / sum(w) + penalty / 2 * sum(W**2) / sum(w), weights w being 1 if there are none.
+    Weights that are all zero give nothing to learn: everything is 0.
+    """
+    loss, parameter = objective.loss or output, objective.parameter
+    sizes = [(len(X), W.shape[1]) for W in weights]
+    masks = [
+        dropout_mask(rate, sizes[layer], objective.seed, step, layer) for layer, rate in enumerate(objective.dropout)
+    ]
+    A, kept = forward_for_backward(X, weights, biases, activations, masks)
+    rows, dZ = losses(A[-1], Y, loss, parameter).astype(np.float64), logits_backward(A[-1], Y, loss, parameter)
+    total = float(len(X))
+    if sample_weight is not None:
+        total = float(sample_weight.sum()) or np.inf
+        rows = rows * sample_weight
+        dZ = dZ * (sample_weight * (len(X) / total)).astype(dZ.dtype)[:, None]
+    dW, db = backward(A, kept, dZ, weights, activations, masks)
+    value = float(rows.sum()) / total / objective.divisor
+    if objective.penalty:
+        value += objective.penalty / 2 * sum(float((W.astype(np.float64) ** 2).sum()) for W in weights) / total
+        dW = [d + W * W.dtype.type(objective.penalty / total) for d, W in zip(dW, weights, strict=True)]
+    return value, dW, db, correct(A[-1], Y, loss)
 
 
 # --- gradient descent
@@ -157,7 +181,8 @@ def update(P: Array, dP: Array, state: list[Array], step: int, optimizer: Optimi
         v[...] = optimizer.beta_2 * v + (1 - optimizer.beta_2) * dP**2
         m_hat = m / (1 - optimizer.beta_1**step)
         v_hat = v / (1 - optimizer.beta_2**step)
-        P -= lr * m_hat / (np.sqrt(v_hat) + optimizer.epsilon)
+        unbias = (1 - optimizer.beta_2**step) ** 0.5 if optimizer.scaled_epsilon else 1.0
+        P -= lr * m_hat / (np.sqrt(v_hat) + optimizer.epsilon / unbias)
 
 
 def train_step(
@@ -170,18 +195,18 @@ def train_step(
     activations: tuple[str, ...],
     output: str,
     optimizer: Optimizer,
+    objective: Objective = PLAIN,
+    sample_weight: Array | None = None,
 ) -> tuple[float, int]:
     """One step of gradient descent on the rows given: all of them for full-batch training, a few for mini-batches.
 
     Weights, biases and state change in place; state has a list for every weight, then for every bias.
-    Returns the sum of the rows' losses and the number of right rows, both from before the step. If that loss is not
-    finite nothing is changed.
+    Returns the objective times the number of rows, which is the sum of their losses if there is nothing else to it, and
+    the number of right rows, both from before the step. If that loss is not finite nothing is changed.
     """
-    A = forward(X, weights, biases, activations)
-    loss = float(losses(A[-1], Y, output).sum())
+    loss, dW, db, right = loss_and_gradient(X, Y, sample_weight, weights, biases, activations, output, objective, step)
     if np.isfinite(loss):
-        dW, db = backward(A, Y, weights, activations, output)
         decays = [optimizer.weight_decay] * len(weights) + [0.0] * len(biases)
         for P, dP, remembered, decay in zip(weights + biases, dW + db, state, decays, strict=True):
             update(P, dP, remembered, step, optimizer, decay)
-    return loss, correct(A[-1], Y, output)
+    return loss * len(X), right

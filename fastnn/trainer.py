@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .architecture import Architecture
 from .csr import CSR
+from .objective import Objective
 from .optimizers import Optimizer
 
 Array = NDArray[Any]
@@ -73,27 +74,57 @@ class Plan:
     seed: int
     threads: int
     sparse: bool | str = "auto"
+    objective: Objective = field(default_factory=Objective)
 
 
 class Trainer(Protocol):
-    """Trains one State on one data set."""
+    """Trains one State on one data set. optimizer: may be replaced by one of the same name between runs."""
 
-    def run(self, losses: Array, right: Array, order: Array | None, poll: Poll) -> None:
+    optimizer: Optimizer
+
+    def run(self, losses: Array, right: Array, order: Array | None, poll: Poll | None) -> None:
         """Train for len(losses) epochs, their rows in `order` (epochs * rows,), or None for the full batch.
+        Without poll the calling thread takes part, and Ctrl-C is heard up to 50 ms later.
 
-        Adds each epoch's losses, summed, and its right rows to what the arrays hold. Raises Diverged, with the state as
-        before the step that it names, or what `poll` raised, as after a whole step; an epoch that was cut short does
-        not count.
+        Adds each epoch's losses, summed, with the objective's penalty for every row, and its right rows to what the
+        arrays hold. Raises Diverged, with the state as before the step that it names, or what `poll` raised, as after a
+        whole step; an epoch that was cut short does not count.
         """
 
     def finish(self) -> None:
         """Bring what was learnt into the State."""
 
 
-class Backend(Protocol):
-    """A module with these two functions and a class Trainer."""
+class Gradient(Protocol):
+    """The objective and its gradient over all rows of one data set."""
 
-    def Trainer(self, architecture: Architecture, state: State, X: Array | CSR, Y: Array, plan: Plan) -> Trainer: ...
+    def __call__(self, parameters: list[Array]) -> tuple[float, list[Array]]:
+        """Its value at these weights and then biases, and its derivative by each of them, in their shapes."""
+
+
+class Backend(Protocol):
+    """A module with these functions and classes. sample_weight: (m,) float64, not negative, or None."""
+
+    def Trainer(
+        self,
+        architecture: Architecture,
+        state: State,
+        X: Array | CSR,
+        Y: Array,
+        plan: Plan,
+        sample_weight: Array | None = None,
+    ) -> Trainer: ...
+
+    def Gradient(
+        self,
+        architecture: Architecture,
+        X: Array | CSR,
+        Y: Array,
+        objective: Objective,
+        sample_weight: Array | None,
+        dtype: np.dtype[Any],
+        threads: int,
+    ) -> Gradient: ...
 
     def messages(self, tell: Callable[[str], None]) -> AbstractContextManager[None]:
         """Within it, `tell` is told what takes long, such as compiling."""

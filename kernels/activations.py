@@ -1,4 +1,4 @@
-"""Activations, each forward beside its backward. Reference: the functions of the same names in fastnn/reference.py.
+"""Activations, each forward beside its backward. Reference: the functions of the same names in fastnn/functions.py.
 
 All work on `count` numbers of flat arrays from `offset` on. The result may be one of the arrays it is made from.
 """
@@ -9,73 +9,15 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.polynomial import Chebyshev, Polynomial
-
-from .arithmetic import (
-    absolute,
-    by_dtype,
-    copy_sign,
-    horner,
-    max_lanes,
-    multiply_add,
-    opaque,
-    power_of_two,
-    sum_lanes,
-    where,
-)
+from .arithmetic import absolute, copy_sign, where
 from .compile import Array, entry, kernel
-from .simd import full, lanes, load, load_first, store, store_first
+from .exponential import exp, exp_parts
+from .simd import lanes, load, load_first, store, store_first
 
-RELU, SIGMOID, TANH, IDENTITY = 0, 1, 2, 3
+RELU, SIGMOID, TANH, IDENTITY, LEAKY_RELU, ELU, GELU, SILU = 0, 1, 2, 3, 4, 5, 6, 7
 
-# --- the exponential of x <= 0, over vectors: numba leaves the scalar one unvectorised
-
-# (exp(r) - 1) / r for |r| <= log(2) / 2. For float32 interpolated at Chebyshev's points: within 4e-9 with one term less
-# than Taylor's series needs. For float64 that series, whose first term left out is below 2e-17.
-_FITTED = Chebyshev.interpolate(lambda r: np.expm1(r) / r, 5, domain=[-math.log(2) / 2, math.log(2) / 2])
-SINGLE = tuple(map(float, _FITTED.convert(kind=Polynomial).coef))
-DOUBLE = tuple(1 / math.factorial(k + 1) for k in range(13))
-LOG2_E = 1 / math.log(2)
-# log(2) in two parts: the first has so few bits that its multiples are exact.
-HIGH_SINGLE, HIGH_DOUBLE = 0.693359375, float.fromhex("0x1.62e42fee00000p-1")
-LOW_SINGLE, LOW_DOUBLE = math.log(2) - HIGH_SINGLE, 1.90821492927058770e-10
-# Added to a number, these leave no room for a fraction: the sum is rounded to the next whole number.
-ROUNDER_SINGLE, ROUNDER_DOUBLE = 1.5 * 2.0**23, 1.5 * 2.0**52
-# Below these exp(x) is no normal number any more and counts as zero.
-LEAST_SINGLE, LEAST_DOUBLE = -87.0, -708.0
-
-
-@kernel
-def _exp_parts(x: Any) -> Any:
-    """(scale, tail) with exp(x) = scale + tail, where scale is a power of two, for LEAST <= x <= 0 or NaN."""
-    rounder = by_dtype(x, ROUNDER_SINGLE, ROUNDER_DOUBLE)
-    rounded = multiply_add(LOG2_E, x, rounder)
-    n = opaque(rounded) - rounder
-    r = multiply_add(by_dtype(x, -HIGH_SINGLE, -HIGH_DOUBLE), n, x)
-    r = multiply_add(by_dtype(x, -LOW_SINGLE, -LOW_DOUBLE), n, r)
-    scale = power_of_two(rounded)
-    return scale, scale * r * horner(r, by_dtype(x, SINGLE, DOUBLE))
-
-
-@kernel
-def exp(x: Any) -> Any:
-    """exp(x) of a vector, for x <= 0."""
-    scale, tail = _exp_parts(x)
-    return where(x < by_dtype(x, LEAST_SINGLE, LEAST_DOUBLE), 0.0, scale + tail)
-
-
-# log(1 + e) = 2 atanh(s) with s = e / (2 + e), at most 1/3: its Taylor series in s**2.
-LOG_SINGLE = tuple(2 / (2 * k + 1) for k in range(8))
-LOG_DOUBLE = tuple(2 / (2 * k + 1) for k in range(17))
-
-
-@kernel
-def log_1_plus(e: Any) -> Any:
-    """log(1 + e) of a vector, for 0 <= e <= 1."""
-    s = e / (2.0 + e)
-    return s * horner(s * s, by_dtype(e, LOG_SINGLE, LOG_DOUBLE))
-
+# Backward passes are made from an activation's value, those from this number on from what went into it.
+FROM_INPUT = GELU
 
 # --- one function of one number, as vector in and vector out
 
@@ -105,7 +47,7 @@ def _sigmoid_backward(a: Any, da: Any) -> Any:
 def _tanh(z: Any) -> Any:
     """-(exp(y) - 1) / (exp(y) + 1) for y = -2 |z|, and z's sign; beyond y = -44 nothing changes any more."""
     y = -2.0 * absolute(z)
-    scale, tail = _exp_parts(where(y < -44.0, -44.0, y))
+    scale, tail = exp_parts(where(y < -44.0, -44.0, y))
     less = scale - 1.0 + tail  # exp(y) - 1, with all its digits near zero
     return copy_sign(less / (-2.0 - less), z)
 
@@ -113,6 +55,65 @@ def _tanh(z: Any) -> Any:
 @kernel
 def _tanh_backward(a: Any, da: Any) -> Any:
     return da * (1.0 - a * a)
+
+
+LEAK = 0.01
+
+
+@kernel
+def _leaky_relu(z: Any) -> Any:
+    return where(z > 0.0, z, LEAK * z)
+
+
+@kernel
+def _leaky_relu_backward(a: Any, da: Any) -> Any:
+    return where(a > 0.0, da, LEAK * da)
+
+
+@kernel
+def _elu(z: Any) -> Any:
+    """exp(z) - 1 below zero, with all its digits near it; beyond z = -44 nothing changes any more."""
+    low = where(z > 0.0, 0.0, z)
+    scale, tail = exp_parts(where(low < -44.0, -44.0, low))
+    return where(z > 0.0, z, scale - 1.0 + tail)
+
+
+@kernel
+def _elu_backward(a: Any, da: Any) -> Any:
+    return where(a > 0.0, da, da * (a + 1.0))
+
+
+# gelu(z) = z * sigmoid(2 * u) with u = GELU_SCALE * (z + GELU_CUBE * z**3)
+GELU_SCALE, GELU_CUBE = math.sqrt(2 / math.pi), 0.044715
+# Beyond it the slope is 0 or 1, and z**2 could overflow.
+FLAT = 40.0
+
+
+@kernel
+def _gelu_gate(z: Any) -> Any:
+    return _sigmoid(2.0 * GELU_SCALE * z * (1.0 + GELU_CUBE * z * z))
+
+
+@kernel
+def _gelu(z: Any) -> Any:
+    return z * _gelu_gate(z)
+
+
+@kernel
+def _gelu_backward(z: Any, da: Any) -> Any:
+    s, y = _gelu_gate(z), where(z > FLAT, FLAT, where(z < -FLAT, -FLAT, z))
+    return da * (s + s * (1.0 - s) * (2.0 * GELU_SCALE * y * (1.0 + 3.0 * GELU_CUBE * y * y)))
+
+
+@kernel
+def _silu(z: Any) -> Any:
+    return z * _sigmoid(z)
+
+
+@kernel
+def _silu_backward(z: Any, da: Any) -> Any:
+    s = _sigmoid(z)
+    return da * (s + s * (1.0 - s) * z)
 
 
 def _forward(function: Callable[..., Any]) -> Callable[[Array, Array, int, int], None]:
@@ -150,6 +151,10 @@ def _backward(function: Callable[..., Any]) -> Callable[[Array, Array, Array, in
 _relu_all, _relu_backward_all = _forward(_relu), _backward(_relu_backward)
 _sigmoid_all, _sigmoid_backward_all = _forward(_sigmoid), _backward(_sigmoid_backward)
 _tanh_all, _tanh_backward_all = _forward(_tanh), _backward(_tanh_backward)
+_leaky_relu_all, _leaky_relu_backward_all = _forward(_leaky_relu), _backward(_leaky_relu_backward)
+_elu_all, _elu_backward_all = _forward(_elu), _backward(_elu_backward)
+_gelu_all, _gelu_backward_all = _forward(_gelu), _backward(_gelu_backward)
+_silu_all, _silu_backward_all = _forward(_silu), _backward(_silu_backward)
 
 
 @entry
@@ -188,6 +193,54 @@ def tanh_backward(a: Array, da: Array, dz: Array, offset: int, count: int) -> No
     _tanh_backward_all(a, da, dz, offset, count)
 
 
+@entry
+def leaky_relu(z: Array, a: Array, offset: int, count: int) -> None:
+    """a = z where z > 0, else LEAK * z."""
+    _leaky_relu_all(z, a, offset, count)
+
+
+@entry
+def leaky_relu_backward(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
+    """dz = da where a > 0, else LEAK * da."""
+    _leaky_relu_backward_all(a, da, dz, offset, count)
+
+
+@entry
+def elu(z: Array, a: Array, offset: int, count: int) -> None:
+    """a = z where z > 0, else exp(z) - 1."""
+    _elu_all(z, a, offset, count)
+
+
+@entry
+def elu_backward(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
+    """dz = da where a > 0, else da * (a + 1)."""
+    _elu_backward_all(a, da, dz, offset, count)
+
+
+@entry
+def gelu(z: Array, a: Array, offset: int, count: int) -> None:
+    """a = z * sigmoid(2 * u(z)), see GELU_SCALE."""
+    _gelu_all(z, a, offset, count)
+
+
+@entry
+def gelu_backward(z: Array, da: Array, dz: Array, offset: int, count: int) -> None:
+    """dz = da * (s + z * s * (1 - s) * 2 * du/dz) with s = sigmoid(2 * u(z)); from z, not from a."""
+    _gelu_backward_all(z, da, dz, offset, count)
+
+
+@entry
+def silu(z: Array, a: Array, offset: int, count: int) -> None:
+    """a = z * sigmoid(z)."""
+    _silu_all(z, a, offset, count)
+
+
+@entry
+def silu_backward(z: Array, da: Array, dz: Array, offset: int, count: int) -> None:
+    """dz = da * (s + z * s * (1 - s)) with s = sigmoid(z); from z, not from a."""
+    _silu_backward_all(z, da, dz, offset, count)
+
+
 @kernel
 def activate(activation: int, z: Array, a: Array, offset: int, count: int) -> None:
     """The activation with this number; IDENTITY in place leaves everything as it is."""
@@ -197,62 +250,30 @@ def activate(activation: int, z: Array, a: Array, offset: int, count: int) -> No
         _sigmoid_all(z, a, offset, count)
     elif activation == TANH:
         _tanh_all(z, a, offset, count)
+    elif activation == LEAKY_RELU:
+        _leaky_relu_all(z, a, offset, count)
+    elif activation == ELU:
+        _elu_all(z, a, offset, count)
+    elif activation == GELU:
+        _gelu_all(z, a, offset, count)
+    elif activation == SILU:
+        _silu_all(z, a, offset, count)
 
 
 @kernel
 def activate_backward(activation: int, a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
-    """The backward pass of the activation with this number."""
+    """The backward pass of the activation with this number; from FROM_INPUT on, `a` is what went into it."""
     if activation == RELU:
         _relu_backward_all(a, da, dz, offset, count)
     elif activation == SIGMOID:
         _sigmoid_backward_all(a, da, dz, offset, count)
     elif activation == TANH:
         _tanh_backward_all(a, da, dz, offset, count)
-
-
-# --- softmax, a function of a row of N numbers
-
-
-@kernel
-def softmax_row(z: Array, p: Array, offset: int, N: int) -> Any:
-    """One row of softmax; returns the row's largest logit and the sum of exp(z - largest)."""
-    width = lanes(z)
-    high = full(z, -math.inf, 1)
-    for j in range(offset, offset + N, width):
-        x = load_first(z, j, min(width, offset + N - j), -math.inf, 1)
-        high = where(x > high, x, high)
-    largest = max_lanes(high)
-    total = full(z, 0.0, 1)
-    for j in range(offset, offset + N, width):
-        n = min(width, offset + N - j)
-        e = exp(load_first(z, j, n, -math.inf, 1) - largest)
-        total = total + e
-        store_first(p, j, n, e)
-    whole = sum_lanes(total)
-    for j in range(offset, offset + N, width):
-        n = min(width, offset + N - j)
-        store_first(p, j, n, load_first(p, j, n, 0.0, 1) / whole)
-    return largest, whole
-
-
-@entry
-def softmax(z: Array, p: Array, offset: int, rows: int, N: int) -> None:
-    """p = exp(z - largest) / sum(exp(z - largest)) for every row of N."""
-    for i in range(rows):
-        softmax_row(z, p, offset + i * N, N)
-
-
-@entry
-def softmax_backward(p: Array, dp: Array, dz: Array, offset: int, rows: int, N: int) -> None:
-    """dz = p * (dp - sum(p * dp)) for every row of N."""
-    width = lanes(p)
-    for i in range(rows):
-        begin = offset + i * N
-        total = full(p, 0.0, 1)
-        for j in range(begin, begin + N, width):
-            n = min(width, begin + N - j)
-            total = multiply_add(load_first(p, j, n, 0.0, 1), load_first(dp, j, n, 0.0, 1), total)
-        mean = sum_lanes(total)
-        for j in range(begin, begin + N, width):
-            n = min(width, begin + N - j)
-            store_first(dz, j, n, load_first(p, j, n, 0.0, 1) * (load_first(dp, j, n, 0.0, 1) - mean))
+    elif activation == LEAKY_RELU:
+        _leaky_relu_backward_all(a, da, dz, offset, count)
+    elif activation == ELU:
+        _elu_backward_all(a, da, dz, offset, count)
+    elif activation == GELU:
+        _gelu_backward_all(a, da, dz, offset, count)
+    elif activation == SILU:
+        _silu_backward_all(a, da, dz, offset, count)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from .activations import SIGMOID, activate, softmax
+from .activations import SIGMOID, activate
 from .compile import Array, entry, kernel
 from .losses import BINARY, SOFTMAX
 from .matmul import Matrix, multiply
 from .network import ACTIVATION, INPUT, K_, N_, Network, Rows, forward, widen_row
 from .simd import lanes, load_first, numbers_at, store_first
+from .softmax import softmax
 from .steps import BLOCK, Batch, Data, input_layer, rows_loss, total
 from .sync import share
 
@@ -24,7 +25,7 @@ def predict(t: int, threads: int, network: Network, data: Data, m: int, batch: B
         for i in range(B):
             batch.numbers[i] = start + i
         input_layer(network, data, batch, batch.values, B, 0, B, 0, network.layers[0, N_])
-        forward(network, batch.values, B, 0, B, 1)
+        forward(network, batch.values, B, 0, B, 1, 0)
         z = B * network.layers[last, INPUT]
         for i in range(0, B * N, width):
             n = min(width, B * N - i)
@@ -73,5 +74,5 @@ def evaluate(
             batch.numbers[i] = start + i
         input_layer(network, data, batch, batch.values, B, 0, B, 0, network.layers[0, N_])
         block = start // BLOCK
-        right[block] = rows_loss(network, data, batch, B, 0, B, 1.0)
+        right[block] = rows_loss(network, data, batch, B, 0, B, 1.0, 0)
         losses[block] = total(batch.losses, 0, B)

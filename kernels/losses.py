@@ -1,7 +1,7 @@
 """Losses from logits, forward and backward in one pass. Reference: `losses`, `correct` and `logits_backward`.
 
 Each turns `rows` rows of N logits into dZ in place, the gradient of the loss summed over rows times `scale` (1 / B for
-the batch's mean), writes every row's loss, and returns how many rows are predicted right.
+the batch's mean), writes every row's loss, and returns how many rows are predicted right; losses of numbers count none.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from .activations import exp, log_1_plus, softmax_row
 from .arithmetic import absolute, first, max_lanes, multiply_add, sum_lanes, where
 from .compile import Array, entry, kernel
+from .exponential import exp, exp_any, log_1_plus
 from .simd import full, lanes, load_first, store_first
+from .softmax import softmax_row
 
-SOFTMAX, BINARY, SQUARED = 0, 1, 2
+SOFTMAX, BINARY, SQUARED, POISSON, ABSOLUTE, HUBER = 0, 1, 2, 3, 4, 5
 
 
 @kernel
@@ -81,10 +82,38 @@ def softmax_cross_entropy(
 
 
 @entry
+def smooth_cross_entropy(
+    z: Array,
+    offset: int,
+    rows: int,
+    N: int,
+    labels: Array,
+    label0: int,
+    scale: float,
+    smoothing: float,
+    losses: Array,
+    loss0: int,
+) -> int:
+    """softmax_cross_entropy with (1 - smoothing) * onehot + smoothing / N instead of one-hot rows."""
+    right = 0
+    for i in range(rows):
+        begin, label, mean = offset + i * N, labels[label0 + i], 0.0
+        chosen = np.float64(z[begin + label])
+        for j in range(begin, begin + N):
+            mean += np.float64(z[j]) / N
+        right += softmax_cross_entropy(z, begin, 1, N, labels, label0 + i, scale, losses, loss0 + i)
+        losses[loss0 + i] += smoothing * (chosen - mean)
+        for j in range(begin, begin + N):
+            z[j] -= scale * smoothing / N
+        z[begin + label] += scale * smoothing
+    return right
+
+
+@entry
 def binary_cross_entropy(
     z: Array, offset: int, rows: int, N: int, targets: Array, target0: int, scale: float, losses: Array, loss0: int
 ) -> int:
-    """loss = sum(max(z, 0) - z * y + log(1 + exp(-|z|))); dz = (sigmoid(z) - y) * scale."""
+    """loss = sum(max(z, 0) - z * y + log(1 + exp(-|z|))); dz = (sigmoid(z) - y) * scale. y may be smoothed."""
     width, right = lanes(z), 0
     for i in range(rows):
         at, wanted = offset + i * N, target0 + i * N
@@ -95,7 +124,8 @@ def binary_cross_entropy(
             e = exp(0.0 - absolute(x))
             loss = where(x < 0.0, 0.0, x) - x * y + log_1_plus(e)
             total = total + where(first(n, loss), loss, 0.0)
-            wrong = wrong + where(x > 0.0, 1.0 - y, y)
+            yes = where(y > 0.5, full(z, 1.0, 1), 0.0)
+            wrong = wrong + where(x > 0.0, 1.0 - yes, yes)
             store_first(z, at + j, n, (where(x < 0.0, e, 1.0) / (1.0 + e) - y) * scale)
         losses[loss0 + i] = sum_lanes(total)
         right += sum_lanes(wrong) < 0.5
@@ -120,6 +150,75 @@ def squared_error(
     return 0
 
 
+@entry
+def poisson(
+    z: Array, offset: int, rows: int, N: int, targets: Array, target0: int, scale: float, losses: Array, loss0: int
+) -> int:
+    """loss = sum(exp(z) - y + y * (log(y) - z)); dz = (exp(z) - y) * scale."""
+    width = lanes(z)
+    for i in range(rows):
+        at, wanted, constant = offset + i * N, target0 + i * N, 0.0
+        for j in range(wanted, wanted + N):
+            y_j = np.float64(targets[j])
+            if y_j > 0.0:
+                constant += y_j * math.log(y_j)
+        total = full(z, 0.0, 1)
+        for j in range(0, N, width):
+            n = min(width, N - j)
+            x, y = load_first(z, at + j, n, 0.0, 1), load_first(targets, wanted + j, n, 0.0, 1)
+            error = exp_any(x) - y
+            total = total + where(first(n, x), error - x * y, 0.0)
+            store_first(z, at + j, n, error * scale)
+        losses[loss0 + i] = constant + sum_lanes(total)
+    return 0
+
+
+@entry
+def absolute_error(
+    z: Array, offset: int, rows: int, N: int, targets: Array, target0: int, scale: float, losses: Array, loss0: int
+) -> int:
+    """loss = sum(|z - y|); dz = sign(z - y) * scale."""
+    width = lanes(z)
+    for i in range(rows):
+        at, wanted = offset + i * N, target0 + i * N
+        total = full(z, 0.0, 1)
+        for j in range(0, N, width):
+            n = min(width, N - j)
+            error = load_first(z, at + j, n, 0.0, 1) - load_first(targets, wanted + j, n, 0.0, 1)
+            total = total + absolute(error)
+            store_first(z, at + j, n, where(error > 0.0, scale, where(error < 0.0, -scale, error)))
+        losses[loss0 + i] = sum_lanes(total)
+    return 0
+
+
+@entry
+def huber(
+    z: Array,
+    offset: int,
+    rows: int,
+    N: int,
+    targets: Array,
+    target0: int,
+    scale: float,
+    delta: float,
+    losses: Array,
+    loss0: int,
+) -> int:
+    """loss = sum(e**2 / 2 where |e| <= delta, else delta * (|e| - delta / 2)); dz = e, cut off at +-delta, * scale."""
+    width = lanes(z)
+    for i in range(rows):
+        at, wanted = offset + i * N, target0 + i * N
+        total = full(z, 0.0, 1)
+        for j in range(0, N, width):
+            n = min(width, N - j)
+            error = load_first(z, at + j, n, 0.0, 1) - load_first(targets, wanted + j, n, 0.0, 1)
+            cut = where(error > delta, delta, where(error < -delta, -delta, error))
+            total = total + cut * (error - 0.5 * cut)
+            store_first(z, at + j, n, cut * scale)
+        losses[loss0 + i] = sum_lanes(total)
+    return 0
+
+
 @kernel
 def loss_backward(
     loss: int,
@@ -130,12 +229,24 @@ def loss_backward(
     labels: Array,
     targets: Array,
     scale: float,
+    parameter: float,
     losses: Array,
     loss0: int,
 ) -> int:
-    """The loss with this number. labels (rows,) for SOFTMAX, targets (rows * N,) for the others."""
+    """The loss with this number. labels (rows,) for SOFTMAX, targets (rows * N,) for the others.
+
+    parameter: SOFTMAX's label smoothing, HUBER's delta.
+    """
     if loss == SOFTMAX:
+        if parameter > 0.0:
+            return smooth_cross_entropy(z, offset, rows, N, labels, 0, scale, parameter, losses, loss0)
         return softmax_cross_entropy(z, offset, rows, N, labels, 0, scale, losses, loss0)
     if loss == BINARY:
         return binary_cross_entropy(z, offset, rows, N, targets, 0, scale, losses, loss0)
+    if loss == POISSON:
+        return poisson(z, offset, rows, N, targets, 0, scale, losses, loss0)
+    if loss == ABSOLUTE:
+        return absolute_error(z, offset, rows, N, targets, 0, scale, losses, loss0)
+    if loss == HUBER:
+        return huber(z, offset, rows, N, targets, 0, scale, parameter, losses, loss0)
     return squared_error(z, offset, rows, N, targets, 0, scale, losses, loss0)

@@ -6,7 +6,9 @@ and filled up with zeros; the panel that begins with column n begins at n * K. W
 `transposed` holds every W.T in panels of two registers.
 
 A block has B rows. Every layer's input lies at B * INPUT in `values`, the gradient of it at B * GRADIENT; the last
-row of `layers` is that of the logits, whose gradient takes their place.
+row of `layers` is that of the logits, whose gradient takes their place. What the backward pass makes an activation's
+derivative from lies at B * KEPT: mostly the value itself, but what went into it for FROM_INPUT, and the value before
+dropout where there is some.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .activations import activate, activate_backward
+from .activations import FROM_INPUT, activate, activate_backward
 from .compile import Array, kernel
+from .dropout import drop
 from .matmul import PACKED, Matrix, multiply, panel_width, transpose
 from .simd import (
     full,
@@ -32,8 +35,8 @@ from .simd import (
 )
 
 # Columns of `layers`, one row a layer: its sizes K and N, the activation of its output, and where its arrays begin.
-# The last row is the output's: only INPUT and GRADIENT of it are used.
-K_, N_, ACTIVATION, WEIGHTS, BIAS, TRANSPOSED, INPUT, GRADIENT, PANEL, COLUMNS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
+# The last row is the output's: only INPUT, GRADIENT and KEPT of it are used.
+K_, N_, ACTIVATION, WEIGHTS, BIAS, TRANSPOSED, INPUT, GRADIENT, PANEL, KEPT, COLUMNS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 
 UINT8, FLOAT32, FLOAT64 = 0, 1, 2
 LINE = 64  # bytes of a cache line
@@ -52,12 +55,17 @@ class Rows(NamedTuple):
 
 
 class Network(NamedTuple):
-    """layers (L + 1, COLUMNS) int64; params, transposed: flat; zero: as many zeros as the widest layer has inputs."""
+    """layers (L + 1, COLUMNS) int64; params, transposed: flat; zero: as many zeros as the widest layer has inputs.
+
+    rates: dropout's, one a hidden layer (float64), or empty; seed: of dropout.
+    """
 
     layers: Array
     params: Array
     transposed: Array
     zero: Array
+    rates: Array
+    seed: int
 
 
 def _make_widen(size: int, whole_vector: Any, first_numbers: Any) -> Callable[[Rows, int, Array, int, int], None]:
@@ -113,35 +121,59 @@ def layer_forward(
     W = Matrix(params, layers[layer, WEIGHTS] + n, N, 1)
     if layers[layer, PANEL] > 0:
         W = Matrix(params, layers[layer, WEIGHTS] + n * K, PACKED, 1)
-    Z = Matrix(values, B * layers[layer + 1, INPUT] + begin * N + n, N, 1)
+    Z = Matrix(values, B * layers[layer + 1, KEPT] + begin * N + n, N, 1)
     multiply(end - begin, columns, K, A, W, Matrix(params, layers[layer, BIAS] + n, 0, 1), Z)
 
 
 @kernel
-def forward(network: Network, values: Array, B: int, begin: int, end: int, first: int) -> None:
-    """Rows begin..end of a block through all layers from the `first` on, to their logits. What goes into any layer but
-    the very first is still without its activation."""
-    layers = network.layers
-    for layer in range(first, len(layers) - 1):
-        K, N = layers[layer, K_], layers[layer, N_]
-        if layer > 0:
-            a = B * layers[layer, INPUT] + begin * K
-            activate(layers[layer - 1, ACTIVATION], values, values, a, (end - begin) * K)
-        layer_forward(network, layer, values, values, B, begin, end, 0, N)
+def activate_rows(network: Network, layer: int, values: Array, B: int, begin: int, end: int, step: int) -> None:
+    """Rows begin..end of a block from what a layer's product has left at KEPT to the next layer's INPUT."""
+    layers, activation = network.layers, network.layers[layer, ACTIVATION]
+    N = layers[layer, N_]
+    kept, a, count = (
+        B * layers[layer + 1, KEPT] + begin * N,
+        B * layers[layer + 1, INPUT] + begin * N,
+        (end - begin) * N,
+    )
+    if activation >= FROM_INPUT:
+        activate(activation, values[kept:], values[a:], 0, count)
+        kept = a
+    else:
+        activate(activation, values, values, kept, count)
+    if len(network.rates) > layer and network.rates[layer] > 0.0:
+        drop(values, kept, values, a, count, network.rates[layer], network.seed, step, layer, begin * N)
 
 
 @kernel
-def backward(network: Network, values: Array, B: int, begin: int, end: int) -> None:
+def forward(network: Network, values: Array, B: int, begin: int, end: int, first: int, step: int) -> None:
+    """Rows begin..end of a block through all layers from the `first` on, to their logits. What goes into any layer but
+    the very first is still without its activation, and its dropout, for which step is."""
+    layers = network.layers
+    for layer in range(first, len(layers) - 1):
+        if layer > 0:
+            activate_rows(network, layer - 1, values, B, begin, end, step)
+        layer_forward(network, layer, values, values, B, begin, end, 0, layers[layer, N_])
+
+
+@kernel
+def backward(network: Network, values: Array, B: int, begin: int, end: int, step: int) -> None:
     """Rows begin..end of a block back through all layers: from dZ of the logits to dZ of every hidden layer."""
     layers, zero = network.layers, Matrix(network.zero, 0, 0, 1)
     for layer in range(len(layers) - 2, 0, -1):
         K, N = layers[layer, K_], layers[layer, N_]
         dZ = Matrix(values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
-        a, da = B * layers[layer, INPUT] + begin * K, B * layers[layer, GRADIENT] + begin * K
+        kept, da, count = (
+            B * layers[layer, KEPT] + begin * K,
+            B * layers[layer, GRADIENT] + begin * K,
+            (end - begin) * K,
+        )
         dA = Matrix(values, da, K, 1)
         multiply(end - begin, K, N, dZ, Matrix(network.transposed, layers[layer, TRANSPOSED], PACKED, 1), zero, dA)
+        if len(network.rates) > 0 and network.rates[layer - 1] > 0.0:
+            rate, seed = network.rates[layer - 1], network.seed
+            drop(values, da, values, da, count, rate, seed, step, layer - 1, begin * K)
         gradient = values[da:]
-        activate_backward(layers[layer - 1, ACTIVATION], values[a:], gradient, gradient, 0, (end - begin) * K)
+        activate_backward(layers[layer - 1, ACTIVATION], values[kept:], gradient, gradient, 0, count)
 
 
 @kernel

@@ -25,6 +25,7 @@ class Rule(NamedTuple):
     beta_1: float
     beta_2: float
     epsilon: float
+    scaled_epsilon: bool
 
 
 # --- one rule each: from the parameters w, their gradient dw and what is remembered to w, m and v after the step; rate
@@ -132,4 +133,6 @@ def update(
     else:
         rate = rule.learning_rate / (1.0 - rule.beta_1**step)
         unbias = 1.0 / (1.0 - rule.beta_2**step) ** 0.5
+        if rule.scaled_epsilon:
+            rate, unbias = rate / unbias, 1.0
         _adam_all(rule, decay, rate, unbias, p, p0, g, g0, m, v, m0, count)

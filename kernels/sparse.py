@@ -13,7 +13,7 @@ import numpy as np
 from .arithmetic import multiply_add
 from .compile import Array, entry, kernel
 from .matmul import Matrix, panel_width
-from .network import BIAS, INPUT, K_, LINE, N_, PANEL, WEIGHTS, Network, Rows, widen_row
+from .network import BIAS, K_, KEPT, LINE, N_, PANEL, WEIGHTS, Network, Rows, widen_row
 from .simd import full, item, lanes, load, load_first, prefetch_later, set_item, store, store_first
 from .sync import share
 
@@ -301,7 +301,7 @@ def first_layer(
     K, N = layers[0, K_], layers[0, N_]
     while n < last:
         wide, weights = panel_width(params, N - n, layers[0, PANEL]), layers[0, WEIGHTS] + n * K
-        bias, Z = Matrix(params, layers[0, BIAS] + n, 0, 1), Matrix(values, B * layers[1, INPUT] + begin * N + n, N, 1)
+        bias, Z = Matrix(params, layers[0, BIAS] + n, 0, 1), Matrix(values, B * layers[1, KEPT] + begin * N + n, N, 1)
         multiply_lists(lists, numbers, begin, end - begin, wide, params, weights, bias, min(wide, N - n), Z)
         n += wide
 

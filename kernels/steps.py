@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .arithmetic import multiply_add, sum_lanes
 from .compile import Array, kernel
 from .losses import loss_backward
 from .matmul import STRIP, Matrix, copy_strip, multiply_panel, pack, panel_width, sum_columns
@@ -28,7 +29,7 @@ from .network import (
     widen_row,
 )
 from .optimizers import Rule, update
-from .simd import lanes, load_first, prefetch, store_first
+from .simd import full, lanes, load_first, prefetch, store_first
 from .sparse import Lists, add_columns, first_layer, flip, multiply_lists, prefetch_list, scatter_rows
 from .sync import share
 
@@ -40,7 +41,8 @@ class Data(NamedTuple):
     """Features, and what the outputs should be: labels (m,) int64 for softmax, targets (m * N,) for other losses.
 
     lists: the features' rows without their zeros, used instead of `rows` unless they are empty. blocks: for the full
-    batch also their columns, BLOCK rows at a time: list b * (K + 1) + k is column k of block b.
+    batch also their columns, BLOCK rows at a time: list b * (K + 1) + k is column k of block b. loss and parameter: see
+    `loss_backward`. weights: what each row counts (m,) float64, or empty.
     """
 
     rows: Rows
@@ -49,6 +51,8 @@ class Data(NamedTuple):
     labels: Array
     targets: Array
     loss: int
+    parameter: float
+    weights: Array
 
 
 class Batch(NamedTuple):
@@ -96,6 +100,15 @@ class Shards(NamedTuple):
     right: Array
     parts: int
     size: int
+
+
+class Terms(NamedTuple):
+    """What is added to the mean loss: half of `penalty` times the sum of all squared weights, by what the batch's rows
+    count. divisor: of the reported loss. squares (float64): room for that sum, one for ROWS_SQUARED rows of a W."""
+
+    penalty: float
+    divisor: float
+    squares: Array
 
 
 class Memory(NamedTuple):
@@ -163,16 +176,42 @@ def input_layer(
 
 
 @kernel
-def rows_loss(network: Network, data: Data, batch: Batch, B: int, begin: int, end: int, scale: float) -> int:
+def weigh(data: Data, batch: Batch, z: int, N: int, begin: int, end: int) -> None:
+    """Losses of rows begin..end, and their dZ from z on, times the rows' weights."""
+    for i in range(begin, end):
+        weight = data.weights[batch.numbers[i]]
+        batch.losses[i] *= weight
+        for j in range(z + (i - begin) * N, z + (i - begin + 1) * N):
+            batch.values[j] *= weight
+
+
+@kernel
+def step_scale(data: Data, order: Array, begin: int, end: int) -> float:
+    """One divided by what the rows order[begin:end] count; zero if that is nothing."""
+    if len(data.weights) == 0:
+        return 1.0 / (end - begin)
+    counted = 0.0
+    for i in range(begin, end):
+        counted += data.weights[order[i]]
+    return 1.0 / counted if counted > 0.0 else 0.0
+
+
+@kernel
+def rows_loss(network: Network, data: Data, batch: Batch, B: int, begin: int, end: int, scale: float, step: int) -> int:
     """Rows begin..end of a batch of B from the second layer to their losses, and dZ of their logits; returns how many
     were right."""
     fetch_outputs(network, data, batch, begin, end)
-    forward(network, batch.values, B, begin, end, 1)
+    forward(network, batch.values, B, begin, end, 1, step)
     last = len(network.layers) - 1
     N = network.layers[last - 1, N_]
     z = B * network.layers[last, INPUT] + begin * N
     labels, targets = batch.labels[begin:], batch.targets[begin * N :]
-    return loss_backward(data.loss, batch.values, z, end - begin, N, labels, targets, scale, batch.losses, begin)
+    right = loss_backward(
+        data.loss, batch.values, z, end - begin, N, labels, targets, scale, data.parameter, batch.losses, begin
+    )
+    if len(data.weights) > 0:
+        weigh(data, batch, z, N, begin, end)
+    return right
 
 
 @kernel
@@ -182,6 +221,53 @@ def total(numbers: Array, begin: int, end: int) -> float:
     for i in range(begin, end):
         result += numbers[i]
     return result
+
+
+# --- the penalty
+
+# Rows of a W whose squares a thread adds up at a time; the sums are then added in the rows' order.
+ROWS_SQUARED = 32
+
+
+@kernel
+def _sum_squares(network: Network, layer: int, begin: int, end: int) -> float:
+    """Of rows begin..end of a layer's W, without what fills its panels up."""
+    params, K, N = network.params, network.layers[layer, K_], network.layers[layer, N_]
+    sums, n = full(params, 0.0, 1), 0
+    while n < N:
+        wide = panel_width(params, N - n, network.layers[layer, PANEL])
+        for k in range(begin, end):
+            row = network.layers[layer, WEIGHTS] + n * K + k * wide
+            for j in range(0, min(wide, N - n), lanes(params)):
+                some = load_first(params, row + j, min(lanes(params), N - n - j), 0.0, 1)
+                sums = multiply_add(some, some, sums)
+        n += wide
+    result: float = sum_lanes(sums)
+    return result
+
+
+@kernel
+def square_weights(network: Network, squares: Array, t: int, threads: int) -> None:
+    """Thread t's rows of every W, ROWS_SQUARED at a time."""
+    first = 0
+    for layer in range(len(network.layers) - 1):
+        K = network.layers[layer, K_]
+        begin, end = share(K, ROWS_SQUARED, t, threads)
+        for k in range(begin, end, ROWS_SQUARED):
+            squares[first + k // ROWS_SQUARED] = _sum_squares(network, layer, k, min(end, k + ROWS_SQUARED))
+        first += (K + ROWS_SQUARED - 1) // ROWS_SQUARED
+
+
+@kernel
+def objective(terms: Terms, weighted: bool, losses: Array, B: int, scale: float) -> float:
+    """A batch's loss and penalty times its rows; `losses` are of its rows, `scale` is one by what they count."""
+    value = total(losses, 0, B)
+    if weighted:
+        value *= B * scale
+    value /= terms.divisor
+    if terms.penalty > 0.0:
+        value += 0.5 * terms.penalty * B * scale * total(terms.squares, 0, len(terms.squares))
+    return value
 
 
 # --- weights: gradient and step

@@ -20,14 +20,19 @@ from .steps import (
     Parts,
     Scratch,
     Shards,
+    Terms,
     add_gradients,
     batch_step,
     flip_part,
     input_layer,
+    objective,
     own_columns,
     prefetch_rows,
     rows_loss,
     shards_step,
+    square_weights,
+    step_scale,
+    sum_shards,
     total,
 )
 from .sync import (
@@ -60,6 +65,7 @@ def train_minibatches(
     last: int,
     rule: Rule,
     decay: float,
+    terms: Terms,
     memory: Memory,
     batch: Batch,
     parts: Parts,
@@ -70,7 +76,8 @@ def train_minibatches(
 ) -> None:
     """Steps first..last of epochs of mini-batches, the rows of each in its part of `order` (epochs * m,).
 
-    Losses (summed) and right rows are added to every epoch's losses_out and right_out; right (threads * 8,) is scratch.
+    Losses (summed, with the penalty) and right rows are added to every epoch's losses_out and right_out; right
+    (threads * 8,) is scratch.
     Ends early, before the step, when STOP is set or a batch's loss is not finite; STEPS counts the steps taken.
     """
     mode = flush_denormals()
@@ -91,8 +98,11 @@ def train_minibatches(
         prefetch_rows(network, data, order, min(at + B, len(order)), min(at + 2 * B, len(order)))
         if parts.by_columns:
             barrier(control, threads)
-        right[8 * t] = rows_loss(network, data, own, B, begin, end, 1.0 / B)
-        backward(network, own.values, B, begin, end)
+        scale, number = step_scale(data, order, at, at + B), memory.steps + step + 1
+        right[8 * t] = rows_loss(network, data, own, B, begin, end, scale, number)
+        backward(network, own.values, B, begin, end, number)
+        if terms.penalty > 0.0:
+            square_weights(network, terms.squares, t, threads)
         if not math.isfinite(total(own.losses, begin, end)):
             atomic_store(control, DIVERGED, 1)
         if t == 0 and atomic_load(control, STOP):
@@ -101,11 +111,12 @@ def train_minibatches(
         if atomic_load(control, DIVERGED) or atomic_load(control, STOPPING):
             break
         if t == 0:
-            losses_out[epoch] += total(own.losses, 0, B)
+            losses_out[epoch] += objective(terms, len(data.weights) > 0, own.losses, B, scale)
             for other in range(threads):
                 right_out[epoch] += right[8 * other]
         source = data, own, B, parts
-        batch_step(network, source, parts, rule, decay, memory, memory.steps + step + 1, t, threads, scratch)
+        shrink = decay + terms.penalty * scale
+        batch_step(network, source, parts, rule, shrink, memory, number, t, threads, scratch)
         if t == 0:
             atomic_store(control, STEPS, step + 1 - first)
         barrier(control, threads)
@@ -114,7 +125,15 @@ def train_minibatches(
 
 @kernel
 def shard_gradient(
-    control: Array, network: Network, data: Data, m: int, s: int, batch: Batch, scratch: Scratch, shards: Shards
+    control: Array,
+    network: Network,
+    data: Data,
+    m: int,
+    scale: float,
+    s: int,
+    batch: Batch,
+    scratch: Scratch,
+    shards: Shards,
 ) -> None:
     """Loss, right rows and gradient of shard s of all m rows, block after block; gives up when STOP is set."""
     begin, end = share(m, BLOCK, s, shards.parts)
@@ -127,8 +146,8 @@ def shard_gradient(
         for i in range(B):
             batch.numbers[i] = start + i
         input_layer(network, data, batch, batch.values, B, 0, B, 0, network.layers[0, N_])
-        shards.right[s] += rows_loss(network, data, batch, B, 0, B, 1.0 / m)
-        backward(network, batch.values, B, 0, B)
+        shards.right[s] += rows_loss(network, data, batch, B, 0, B, scale, 0)
+        backward(network, batch.values, B, 0, B, 0)
         shards.losses[s] += total(batch.losses, 0, B)
         out0, fresh = s * shards.size, start == begin
         add_gradients(network, data, start // BLOCK, batch, B, scratch, shards.gradients, out0, fresh)
@@ -162,7 +181,7 @@ def train_full_batch(
     for epoch in range(first, last):
         s = atomic_add(control, NEXT, 1)
         while s < shards.parts:
-            shard_gradient(control, network, data, m, s, batch, scratch, shards)
+            shard_gradient(control, network, data, m, 1.0 / m, s, batch, scratch, shards)
             s = atomic_add(control, NEXT, 1)
         barrier(control, threads)
         if atomic_load(control, STOPPING):
@@ -178,4 +197,31 @@ def train_full_batch(
             atomic_store(control, NEXT, 0)
             atomic_store(control, STEPS, epoch + 1 - first)
         barrier(control, threads)
+    restore_mode(mode)
+
+
+@entry
+def gradient(
+    t: int,
+    threads: int,
+    control: Array,
+    network: Network,
+    data: Data,
+    m: int,
+    scale: float,
+    batch: Batch,
+    scratch: Scratch,
+    shards: Shards,
+    out: Array,
+) -> None:
+    """The gradient of all m rows' losses, times `scale`, to out, laid out as the parameters; losses stay in shards."""
+    mode = flush_denormals()
+    s = atomic_add(control, NEXT, 1)
+    while s < shards.parts:
+        shard_gradient(control, network, data, m, scale, s, batch, scratch, shards)
+        s = atomic_add(control, NEXT, 1)
+    barrier(control, threads)
+    if not atomic_load(control, STOPPING):
+        begin, end = share(shards.size, BLOCK, t, threads)
+        sum_shards(shards, begin, end - begin, out[begin:])
     restore_mode(mode)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastnn import MLP, Initializer, reference
 from fastnn.architecture import ACTIVATIONS
+from fastnn.objective import Objective
 
 Array = NDArray[Any]
 OUTPUTS = [("softmax", 3), ("sigmoid", 1), ("sigmoid", 3), ("identity", 1), ("identity", 3)]
@@ -80,8 +81,8 @@ def test_no_relu_is_at_its_kink(output: str) -> None:
 @cases
 def test_reference(activation: str, output: str, N: int) -> None:
     net, (X, Y) = network(activation, output, N), problem(output, N)
-    A = reference.forward(X, net.weights, net.biases, net.architecture.activations)
-    dW, db = reference.backward(A, Y, net.weights, net.architecture.activations, output)
+    functions = net.architecture.activations
+    _, dW, db, _ = reference.loss_and_gradient(X, Y, None, net.weights, net.biases, functions, output, Objective())
     assert_same(flat(dW + db), numerical(net, X, Y))
 
 

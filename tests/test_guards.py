@@ -1,13 +1,18 @@
 """Whole trainers between guard zones: no kernel writes outside the buffers it was given, whatever the sizes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import MLP, compiled, features, packing
+from fastnn import MLP, compiled, features, packing, plain
+from fastnn.architecture import Architecture
+from fastnn.objective import Objective
+from fastnn.optimizers import Optimizer
+from fastnn.trainer import Plan, State
 
 Array = NDArray[Any]
 ZONE = 1024  # numbers on either side; more than any tile is wide
@@ -69,6 +74,33 @@ def test_training(fence: Fence, shape: tuple[int, ...], dtype: str, batch_size: 
     fence.check()
     assert np.isfinite(net.loss(X, y))
     assert net.predict_proba(X, threads=2).shape == (m, shape[-1])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if len(shape) > 2], ids=str)
+def test_objectives(fence: Fence, shape: tuple[int, ...], dtype: str) -> None:
+    """Dropout, activations that keep what went into them, weights, a penalty, and the gradient of all rows."""
+    rng, hidden, m = np.random.default_rng(0), len(shape) - 2, 300
+    architecture = Architecture(shape, ("gelu", "tanh")[:hidden] if hidden < 3 else ("silu",) * hidden, "identity")
+    objective = Objective("huber", 0.5, penalty=0.1, dropout=(0.3,) * hidden, seed=4)
+    X, Y = rng.normal(size=(m, shape[0])).astype(dtype), rng.normal(size=(m, shape[-1])).astype(dtype)
+    parameters = [rng.normal(size=size).astype(dtype) for size in (*architecture.layers, *((N,) for N in shape[1:]))]
+    state, weights = State(parameters[: hidden + 1], parameters[hidden + 1 :]), rng.random(m)
+    state.begin(Optimizer("adam"))
+    for batch_size in (1, 7, 64, m):
+        plan = Plan(1, batch_size, Optimizer("adam"), 0, 3, objective=objective)
+        trainer = compiled.Trainer(architecture, state, X, Y, plan, weights)
+        losses = np.zeros(1)
+        trainer.run(losses, np.zeros(1, np.int64), rng.permutation(m), None)
+        trainer.finish()
+        assert np.isfinite(losses).all()
+        fence.check()
+    whole = replace(objective, dropout=())
+    value, gradient = compiled.Gradient(architecture, X, Y, whole, weights, np.dtype(dtype), 3)(parameters)
+    expected = plain.Gradient(architecture, X, Y, whole, weights, np.dtype(dtype), 1)(parameters)
+    np.testing.assert_allclose(value, expected[0], rtol=1e-4)
+    for found, wanted in zip(gradient, expected[1], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())
 
 
 def test_a_fence_that_is_crossed_is_noticed() -> None:

@@ -16,11 +16,15 @@ from fastnn.kernels.compile import FASTMATH, entry, kernel
 # Those that Python calls, so that the next process must find them compiled.
 ENTRIES = {
     "activations": """
-        relu sigmoid tanh softmax relu_backward sigmoid_backward tanh_backward softmax_backward
+        relu sigmoid tanh leaky_relu elu gelu silu relu_backward sigmoid_backward tanh_backward leaky_relu_backward
+        elu_backward gelu_backward silu_backward
     """,
     "inference": "predict evaluate",
-    "losses": "softmax_cross_entropy binary_cross_entropy squared_error",
+    "losses": """
+        softmax_cross_entropy smooth_cross_entropy binary_cross_entropy squared_error poisson absolute_error huber
+    """,
     "matmul": "matmul_bias matmul_bias_backward",
+    "softmax": "softmax softmax_backward",
     "sparse": "count_nonzeros compress_rows compress_blocks",
     "training": "train_minibatches train_full_batch",
 }

@@ -34,10 +34,11 @@ def loss_backward(
     labels: Array,
     targets: Array,
     scale: float,
+    parameter: float,
     losses_out: Array,
     loss0: int,
 ) -> int:
-    return losses.loss_backward(loss, z, offset, rows, N, labels, targets, scale, losses_out, loss0)
+    return losses.loss_backward(loss, z, offset, rows, N, labels, targets, scale, parameter, losses_out, loss0)
 
 
 NUMBERS = {"softmax": losses.SOFTMAX, "sigmoid": losses.BINARY, "identity": losses.SQUARED}
@@ -124,7 +125,7 @@ def test_by_number(case: Case, guarded: Guarded) -> None:
     dz, rows = guarded(z), guarded(np.full(ROWS, np.nan))
     labels = guarded(y if output == "softmax" else np.zeros(0, np.int64))
     targets = guarded(np.zeros(0, z.dtype) if output == "softmax" else y)
-    right = loss_backward(NUMBERS[output], dz, 0, ROWS, z.shape[1], labels, targets, 0.5, rows, 0)
+    right = loss_backward(NUMBERS[output], dz, 0, ROWS, z.shape[1], labels, targets, 0.5, 0.0, rows, 0)
     expected_dz, expected_rows, expected_right = run(case, guarded, 0.5)
     np.testing.assert_array_equal(dz.reshape(z.shape), expected_dz)
     np.testing.assert_array_equal(rows, expected_rows)
@@ -188,3 +189,81 @@ def test_infinite_logit(z: float, y: int, dtype: DType, guarded: Guarded) -> Non
             expected = reference.losses(wide(logits), wide(targets), output)
         rows = run((logits, targets, output), guarded)[1]
         np.testing.assert_allclose(rows, expected, rtol=1e-6)
+
+
+# --- the other losses of the same logits and targets
+
+DELTA = 0.7
+OTHERS: dict[str, tuple[str, float, Callable[..., int]]] = {
+    "smooth": ("softmax", 0.3, lambda *a: losses.smooth_cross_entropy(*a[:7], 0.3, *a[7:])),
+    "smooth_sigmoid": ("sigmoid", 0.3, losses.binary_cross_entropy),
+    "poisson": ("poisson", 0.0, losses.poisson),
+    "absolute_error": ("absolute_error", 0.0, losses.absolute_error),
+    "huber": ("huber", DELTA, lambda *a: losses.huber(*a[:7], DELTA, *a[7:])),
+}
+NUMBER_OF = {**NUMBERS, "poisson": losses.POISSON, "absolute_error": losses.ABSOLUTE, "huber": losses.HUBER}
+
+
+@pytest.fixture(params=OTHERS)
+def other(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def make_other(loss: str, N: int, dtype: DType, rng: np.random.Generator) -> tuple[Array, Array]:
+    z = (rng.normal(size=(ROWS, N)) * 2).astype(dtype)
+    if loss == "softmax":
+        return z, rng.integers(N, size=ROWS)
+    y = rng.integers(2, size=z.shape) if loss == "sigmoid" else rng.poisson(2.0, z.shape) + 0.25 * (N % 2)
+    return z, y.astype(dtype)
+
+
+def test_other_losses(
+    other: str, size: int, dtype: DType, guarded: Guarded, rng: np.random.Generator, assert_close: Close
+) -> None:
+    """Losses and gradients; nothing beside them is written; by number they are the same."""
+    loss, parameter, kernel = OTHERS[other]
+    z, y = make_other(loss, size, dtype, rng)
+    given = (y * (1 - parameter) + parameter / 2).astype(dtype) if other == "smooth_sigmoid" else y
+    dz, rows = guarded(shifted(z)), guarded(np.full(ROWS + 2 * OFFSET, np.nan))
+    right = kernel(dz, OFFSET, ROWS, size, guarded(shifted(given)), OFFSET, 1 / ROWS, rows, OFFSET)
+    for result in (dz, rows):
+        assert np.isnan(result[:OFFSET]).all()
+        assert np.isnan(result[-OFFSET:]).all()
+    assert right == reference.correct(z, y, loss)
+    summed = (np.abs(wide(z)) + np.exp(wide(z)) * (loss == "poisson") + 10).sum(axis=1)
+    expected = reference.losses(wide(z), wide(y), loss, parameter)
+    assert_close(rows[OFFSET:-OFFSET].astype(dtype), expected, 8, summed)
+    gradient = reference.logits_backward(wide(z), wide(y), loss, parameter)
+    assert_close(dz[OFFSET:-OFFSET], gradient, 16, (np.exp(wide(z.ravel())) * (loss == "poisson") + 4) / ROWS)
+
+    again, rows_again = guarded(z), guarded(np.full(ROWS, np.nan))
+    labels, targets = (given, np.zeros(0, dtype)) if loss == "softmax" else (np.zeros(0, np.int64), given)
+    numbers = again, 0, ROWS, size, guarded(labels), guarded(targets), 1 / ROWS, parameter, rows_again, 0
+    assert loss_backward(NUMBER_OF[loss], *numbers) == right
+    np.testing.assert_array_equal(again, dz[OFFSET:-OFFSET])
+    np.testing.assert_array_equal(rows_again, rows[OFFSET:-OFFSET])
+
+
+def test_other_gradients_by_differences(other: str, guarded: Guarded, rng: np.random.Generator) -> None:
+    loss, parameter, kernel = OTHERS[other]
+    z, y = make_other(loss, 5, np.dtype(np.float64), rng)
+    y = y * (1 - parameter) + parameter / 2 if other == "smooth_sigmoid" else y
+
+    def run_at(logits: Array) -> tuple[Array, Array]:
+        dz, rows = guarded(logits), guarded(np.zeros(ROWS))
+        kernel(dz, 0, ROWS, 5, guarded(y), 0, 1.0, rows, 0)
+        return dz.reshape(ROWS, 5), rows
+
+    for column in range(5):
+        step = np.zeros(5)
+        step[column] = 1e-6
+        slope = (run_at(z + step)[1] - run_at(z - step)[1]) / 2e-6
+        np.testing.assert_allclose(run_at(z)[0][:, column], slope, rtol=1e-6, atol=1e-7)
+
+
+def test_poisson_of_large_logits(dtype: DType, guarded: Guarded) -> None:
+    """Infinite, and not NaN, where the exponential is; zero targets have no logarithm."""
+    dz, rows = guarded(np.array([1000, -1000, 0, 1], dtype)), guarded(np.zeros(4))
+    losses.poisson(dz, 0, 4, 1, guarded(np.array([1, 0, 0, 2], dtype)), 0, 1.0, rows, 0)
+    np.testing.assert_allclose(rows, [np.inf, 0, 1, np.e - 2 + 2 * (np.log(2) - 1)], rtol=1e-6)
+    np.testing.assert_allclose(dz, [np.inf, 0, 1, np.e - 2], rtol=1e-6)

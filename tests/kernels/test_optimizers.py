@@ -30,13 +30,16 @@ def update(
     optimizers.update(rule, step, decay, p, p0, g, g0, m, v, m0, count)
 
 
-@pytest.fixture(params=OPTIMIZERS)
+@pytest.fixture(params=[*OPTIMIZERS, "adam, scaled epsilon"])
 def optimizer(request: pytest.FixtureRequest) -> Optimizer:
-    return Optimizer(request.param, 0.02, momentum=0.8, rho=0.7, beta_1=0.6, beta_2=0.9, epsilon=1e-6)
+    name, scaled = request.param.partition(",")[0], "," in request.param
+    epsilon = 0.1 if scaled else 1e-6
+    return Optimizer(name, 0.02, momentum=0.8, rho=0.7, beta_1=0.6, beta_2=0.9, epsilon=epsilon, scaled_epsilon=scaled)
 
 
 def rule_of(o: Optimizer) -> Rule:
-    return Rule(OPTIMIZERS.index(o.name), o.learning_rate, o.momentum, o.rho, o.beta_1, o.beta_2, o.epsilon)
+    numbers = o.learning_rate, o.momentum, o.rho, o.beta_1, o.beta_2, o.epsilon, o.scaled_epsilon
+    return Rule(OPTIMIZERS.index(o.name), *numbers)
 
 
 def surrounded(values: Array, offset: int) -> Array:

@@ -1,0 +1,215 @@
+"""Solvers that go by mini-batches: epoch after epoch, until max_iter, or until nothing improves."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+
+from ..architecture import Architecture
+from ..cpus import thread_count
+from ..errors import Diverged
+from ..mlp import backend_of
+from ..objective import Objective
+from ..optimizers import Optimizer
+from ..trainer import Plan, State
+from .callbacks import Notifier
+from .parameters import optimizer_name
+from .rows import HeldOut, Rows
+from .schedule import OptimizerState, Schedule
+
+Array = NDArray[Any]
+
+AUTO_BATCH = 200  # rows of a batch where batch_size is "auto"
+
+
+class Epochs:
+    """Trains an estimator's network and keeps the estimator's attributes up to date, epoch by epoch."""
+
+    def __init__(
+        self,
+        estimator: Any,
+        architecture: Architecture,
+        objective: Objective,
+        rows: Rows,
+        held_out: HeldOut | None,
+        notifier: Notifier,
+    ) -> None:
+        self.estimator, self.rows, self.held_out, self.notifier = estimator, rows, held_out, notifier
+        self.optimizer = optimizer_of(estimator)
+        self.memory = memory_of(estimator, self.optimizer)
+        self.state = self._resume()
+        batch_size = batch_size_of(estimator.batch_size, len(rows.X))
+        threads = thread_count(estimator.n_threads)
+        plan = Plan(estimator.max_iter, batch_size, self.optimizer, 0, threads, objective=objective)
+        backend = backend_of(estimator._backend)
+        self.trainer = backend.Trainer(architecture, self.state, rows.X, rows.Y, plan, rows.sample_weight)
+        self.best: State | None = None
+
+    def _resume(self) -> State:
+        """The network, and what the optimizer remembers if that is of this network's shapes."""
+        estimator, memory = self.estimator, self.memory
+        shapes = [P.shape for P in estimator.coefs_ + estimator.intercepts_]
+        goes_on = memory.steps > 0 and all([P.shape for P in slot] == shapes for slot in memory.slots)
+        name = self.optimizer.name if goes_on else ""
+        state = State(estimator.coefs_, estimator.intercepts_, 0, name, memory.steps, memory.slots)
+        state.begin(self.optimizer)
+        return state
+
+    def run(self, epochs: int, once: bool) -> None:
+        """At most so many epochs. Warns if that was not enough, unless `once`; Ctrl-C ends them with a warning."""
+        estimator, stop = self.estimator, False
+        estimator.n_iter_ = 0
+        try:
+            while not stop and estimator.n_iter_ < epochs:
+                stop = self._epoch()
+                if not stop and not once and estimator.n_iter_ == estimator.max_iter:
+                    warn_not_converged(estimator.max_iter)
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        finally:
+            self._bring_home()
+
+    def _epoch(self) -> bool:
+        """One pass over the rows and what follows it; returns whether to stop."""
+        estimator, memory = self.estimator, self.memory
+        self.notifier.epoch_begins()
+        if self.trainer.optimizer.learning_rate != memory.learning_rate:
+            self.trainer.optimizer = replace(self.optimizer, learning_rate=memory.learning_rate)
+        order = estimator._random.next_order(len(self.rows.X), estimator.shuffle)
+        losses = np.zeros(1)
+        try:
+            self.trainer.run(losses, np.zeros(1, np.int64), order, None)
+        except Diverged:
+            return self._diverged()
+        self._record(float(losses[0] / len(self.rows.X)))
+        memory.learning_rate = memory.schedule.after_epoch(memory.learning_rate, estimator.t_)
+        plateau = self._plateau()
+        return self.notifier.epoch_ends(self._fitted_so_far) or plateau
+
+    def _record(self, loss: float) -> None:
+        estimator = self.estimator
+        estimator.n_iter_ += 1
+        estimator.t_ += len(self.rows.X)
+        estimator.loss_ = loss
+        estimator.loss_curve_.append(loss)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
+        if self.held_out is None:
+            worse = loss > estimator.best_loss_ - estimator.tol
+            estimator.best_loss_ = min(estimator.best_loss_, loss)
+        else:
+            worse = self._validate(self.held_out)
+        estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
+
+    def _validate(self, held_out: HeldOut) -> bool:
+        """Measure on the held-out rows; returns whether that is no improvement. Keeps the best weights."""
+        estimator = self.estimator
+        self.trainer.finish()
+        score, loss = held_out.measure(estimator)
+        estimator.validation_scores_.append(score)
+        estimator.validation_loss_curve_.append(loss)
+        if estimator.verbose:
+            print(f"Validation score: {score:f}")
+        worse: bool = score < estimator.best_validation_score_ + estimator.tol
+        if score > estimator.best_validation_score_:
+            estimator.best_validation_score_ = score
+            self.best = copy.deepcopy(self.state)
+        return worse
+
+    def _plateau(self) -> bool:
+        """Whether to stop because nothing has improved for too long; lowers the rate first where the schedule says."""
+        estimator, memory = self.estimator, self.memory
+        if estimator._no_improvement_count <= estimator.n_iter_no_change:
+            return False
+        what = "Training loss" if self.held_out is None else "Validation score"
+        text = f"{what} did not improve by more than tol={estimator.tol:f} in {estimator.n_iter_no_change} epochs."
+        rate = memory.schedule.after_plateau(memory.learning_rate)
+        if rate is not None:
+            memory.learning_rate = rate
+            estimator._no_improvement_count = 0
+        if estimator.verbose:
+            print(text, "Stopping." if rate is None else f"Setting the learning rate to {rate:g}.")
+        return rate is None
+
+    def _diverged(self) -> bool:
+        """Weights are as before the step that did it. Without held-out rows there is nothing worth keeping."""
+        if self.held_out is None:
+            raise ValueError(NOT_FINITE)
+        self.estimator.n_iter_ += 1
+        self.estimator.loss_curve_.append(np.nan)
+        self.estimator.validation_scores_.append(np.nan)
+        self.estimator.validation_loss_curve_.append(np.nan)
+        warnings.warn(
+            f"The loss is no longer finite in iteration {self.estimator.n_iter_}; the best weights so far are kept.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+        return True
+
+    def _fitted_so_far(self) -> dict[str, Any]:
+        self.trainer.finish()
+        return {"coefs_": [W.copy() for W in self.state.weights], "intercepts_": [b.copy() for b in self.state.biases]}
+
+    def _bring_home(self) -> None:
+        """Everything learnt into the estimator: the best of it where rows were held out."""
+        self.trainer.finish()
+        state = self.state if self.best is None else self.best
+        self.estimator.coefs_, self.estimator.intercepts_ = state.weights, state.biases
+        self.memory.steps, self.memory.slots = state.steps, state.slots
+
+
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
+
+def optimizer_of(estimator: Any) -> Optimizer:
+    """The optimizer that the parameters describe."""
+    return Optimizer(
+        optimizer_name(estimator.solver, estimator.momentum, estimator.nesterovs_momentum),
+        float(estimator.learning_rate_init),
+        # 1 is allowed here; in float32 this is 1, and in float64 the last number before it.
+        momentum=min(float(estimator.momentum), float(np.nextafter(1.0, 0.0))),
+        beta_1=float(estimator.beta_1),
+        beta_2=float(estimator.beta_2),
+        epsilon=float(estimator.epsilon),
+        scaled_epsilon=True,
+        weight_decay=float(estimator.alpha) if estimator.solver == "adamw" else 0.0,
+    )
+
+
+def memory_of(estimator: Any, optimizer: Optimizer) -> OptimizerState:
+    """What earlier calls left, if it is of this optimizer; their learning rate if its parameters are the same."""
+    kind = "constant" if estimator.solver == "adam" else estimator.learning_rate
+    schedule = Schedule(optimizer.name, kind, float(estimator.learning_rate_init), float(estimator.power_t))
+    memory: OptimizerState | None = getattr(estimator, "_optimizer", None)
+    if memory is None or memory.schedule.solver != optimizer.name:
+        memory = OptimizerState(schedule, schedule.initial)
+    elif memory.schedule != schedule:
+        memory.schedule, memory.learning_rate = schedule, schedule.initial
+    estimator._optimizer = memory
+    return memory
+
+
+def batch_size_of(batch_size: Any, m: int) -> int:
+    """Rows of a batch, at most as many as there are."""
+    if batch_size == "auto":
+        return min(AUTO_BATCH, m)
+    if batch_size > m:
+        warnings.warn(f"batch_size is {batch_size}; it is clipped to the {m} rows there are.", stacklevel=7)
+    return min(int(batch_size), m)
+
+
+def warn_not_converged(max_iter: int) -> None:
+    """Said at the end of max_iter epochs, unless training was stopping anyway."""
+    warnings.warn(
+        f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet.",
+        ConvergenceWarning,
+        stacklevel=7,
+    )

@@ -1,0 +1,83 @@
+"""Softmax, forward and backward, against the reference in float64."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fastnn import reference
+from fastnn.kernels import softmax as kernels
+
+Array = NDArray[Any]
+Blank = Callable[[int], Array]
+Guarded = Callable[[Any], Array]
+Close = Callable[..., None]
+
+OFFSET = 3  # where the kernels begin in their arrays
+ROWS = 3
+
+
+def test_softmax(
+    size: int, dtype: np.dtype[Any], guarded: Guarded, blank: Blank, rng: Any, assert_close: Close
+) -> None:
+    logits = (10 * rng.normal(size=(ROWS, size))).astype(dtype)
+    margin = np.full(OFFSET, np.nan, dtype)
+    z, p = guarded(np.concatenate([margin, logits.ravel(), margin])), blank(ROWS * size + 2 * OFFSET)
+    kernels.softmax(z, p, OFFSET, ROWS, size)
+    wide = logits.astype(np.float64)
+    # z - max is rounded before it is an exponent, so its size counts too.
+    roundings = 8 + np.abs(wide - wide.max(axis=1, keepdims=True)).ravel()
+    assert_close(p[OFFSET:-OFFSET], reference.softmax(wide), roundings)
+    assert np.isnan(p[:OFFSET]).all()
+    assert np.isnan(p[-OFFSET:]).all()
+
+
+def test_softmax_backward(
+    size: int, dtype: np.dtype[Any], guarded: Guarded, blank: Blank, rng: Any, assert_close: Close
+) -> None:
+    p = reference.softmax(rng.normal(size=(ROWS, size))).astype(dtype)
+    dp = rng.normal(size=(ROWS, size)).astype(dtype)
+    dz = blank(ROWS * size)
+    kernels.softmax_backward(guarded(p), guarded(dp), dz, 0, ROWS, size)
+    P, dP = p.astype(np.float64), dp.astype(np.float64)
+    jacobian = [np.diag(row) - np.outer(row, row) for row in P]
+    expected = np.stack([J @ row for J, row in zip(jacobian, dP, strict=True)])
+    scale = P * (np.abs(dP) + (P * np.abs(dP)).sum(axis=1, keepdims=True))
+    assert_close(dz, expected, 4 + size / 4, scale.ravel())
+
+
+def test_softmax_in_place(size: int, dtype: np.dtype[Any], guarded: Guarded, blank: Blank, rng: Any) -> None:
+    z = rng.normal(size=(ROWS, size)).astype(dtype)
+    p, same = blank(ROWS * size), guarded(z)
+    kernels.softmax(guarded(z), p, 0, ROWS, size)
+    kernels.softmax(same, same, 0, ROWS, size)
+    np.testing.assert_array_equal(same, p)
+
+
+def test_softmax_of_the_largest_numbers(size: int, dtype: np.dtype[Any], guarded: Guarded, blank: Blank) -> None:
+    """Never NaN for finite logits: all alike share equally, the largest beats the others."""
+    limits = np.finfo(dtype)
+    z = np.full((4, size), limits.max, dtype)
+    z[1] = limits.min
+    z[2, 1:] = limits.min
+    z[3, :-1] = 0.0
+    p = blank(4 * size)
+    kernels.softmax(guarded(z), p, 0, 4, size)
+    P = p.reshape(4, size)
+    np.testing.assert_allclose(P[:2], 1 / size, rtol=4 * limits.eps)
+    np.testing.assert_array_equal(P[2:], [np.eye(size)[0], np.eye(size)[-1]])
+
+
+@pytest.mark.parametrize("poison", [[np.nan], [np.inf], [-np.inf], [np.inf, -np.inf], [np.nan, np.inf]])
+def test_softmax_of_infinities(
+    poison: list[float], size: int, dtype: np.dtype[Any], guarded: Guarded, blank: Blank, assert_close: Close
+) -> None:
+    """As the formula says in NumPy, and in that row only."""
+    z = np.ones((ROWS, size), dtype)
+    z[1, -len(poison) :] = poison[:size]
+    p = blank(ROWS * size)
+    kernels.softmax(guarded(z), p, 0, ROWS, size)
+    with np.errstate(invalid="ignore"):
+        assert_close(p, reference.softmax(z.astype(np.float64)), 8)
