@@ -117,33 +117,31 @@ def _silu_backward(z: Any, da: Any) -> Any:
 
 
 def _forward(function: Callable[..., Any]) -> Callable[[Array, Array, int, int], None]:
-    """a = function(z) from `offset` on, four registers at a time, the rest one by one."""
+    """a = function(z) from `offset` on, a register at a time."""
 
     @kernel
     def apply(z: Array, a: Array, offset: int, count: int) -> None:
         width = lanes(z)
-        rest = offset + count // (4 * width) * (4 * width)
-        for i in range(offset, rest, 4 * width):
-            store(a, i, function(load(z, i, 4)))
-        for i in range(rest, offset + count, width):
-            n = min(width, offset + count - i)
-            store_first(a, i, n, function(load_first(z, i, n, 0.0, 1)))
+        rest = offset + count // width * width
+        for i in range(offset, rest, width):
+            store(a, i, function(load(z, i, 1)))
+        left = offset + count - rest
+        store_first(a, rest, left, function(load_first(z, rest, left, 0.0, 1)))
 
     return apply
 
 
 def _backward(function: Callable[..., Any]) -> Callable[[Array, Array, Array, int, int], None]:
-    """dz = function(a, da) from `offset` on, four registers at a time, the rest one by one."""
+    """dz = function(a, da) from `offset` on, a register at a time."""
 
     @kernel
     def apply(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
         width = lanes(a)
-        rest = offset + count // (4 * width) * (4 * width)
-        for i in range(offset, rest, 4 * width):
-            store(dz, i, function(load(a, i, 4), load(da, i, 4)))
-        for i in range(rest, offset + count, width):
-            n = min(width, offset + count - i)
-            store_first(dz, i, n, function(load_first(a, i, n, 0.0, 1), load_first(da, i, n, 0.0, 1)))
+        rest = offset + count // width * width
+        for i in range(offset, rest, width):
+            store(dz, i, function(load(a, i, 1), load(da, i, 1)))
+        left = offset + count - rest
+        store_first(dz, rest, left, function(load_first(a, rest, left, 0.0, 1), load_first(da, rest, left, 0.0, 1)))
 
     return apply
 

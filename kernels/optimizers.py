@@ -85,30 +85,29 @@ def _make_update(step: Callable[..., Any], slots: int) -> Callable[..., None]:
         m0: int,
         count: int,
     ) -> None:
-        """The step on `count` parameters, four registers at a time, the rest one by one."""
+        """The step on `count` parameters, a register at a time."""
         width = lanes(p)
-        rest = count // (4 * width) * (4 * width)
-        for i in range(0, rest, 4 * width):
-            w, dw = load(p, p0 + i, 4), load(g, g0 + i, 4)
-            first = load(m, m0 + i, 4) if slots > 0 else dw
-            second = load(v, m0 + i, 4) if slots > 1 else dw
+        rest = count // width * width
+        for i in range(0, rest, width):
+            w, dw = load(p, p0 + i, 1), load(g, g0 + i, 1)
+            first = load(m, m0 + i, 1) if slots > 0 else dw
+            second = load(v, m0 + i, 1) if slots > 1 else dw
             w, first, second = step(rule, decay, w, dw, first, second, rate, unbias)
             store(p, p0 + i, w)
             if slots > 0:
                 store(m, m0 + i, first)
             if slots > 1:
                 store(v, m0 + i, second)
-        for i in range(rest, count, width):
-            n = min(width, count - i)
-            w, dw = load_first(p, p0 + i, n, 0.0, 1), load_first(g, g0 + i, n, 0.0, 1)
-            first = load_first(m, m0 + i, n, 0.0, 1) if slots > 0 else dw
-            second = load_first(v, m0 + i, n, 0.0, 1) if slots > 1 else dw
-            w, first, second = step(rule, decay, w, dw, first, second, rate, unbias)
-            store_first(p, p0 + i, n, w)
-            if slots > 0:
-                store_first(m, m0 + i, n, first)
-            if slots > 1:
-                store_first(v, m0 + i, n, second)
+        i, n = rest, count - rest
+        w, dw = load_first(p, p0 + i, n, 0.0, 1), load_first(g, g0 + i, n, 0.0, 1)
+        first = load_first(m, m0 + i, n, 0.0, 1) if slots > 0 else dw
+        second = load_first(v, m0 + i, n, 0.0, 1) if slots > 1 else dw
+        w, first, second = step(rule, decay, w, dw, first, second, rate, unbias)
+        store_first(p, p0 + i, n, w)
+        if slots > 0:
+            store_first(m, m0 + i, n, first)
+        if slots > 1:
+            store_first(v, m0 + i, n, second)
 
     return apply
 
