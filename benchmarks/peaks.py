@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fastnn import workers
 from fastnn.kernels.compile import entry
-from fastnn.kernels.simd import TILE_ROWS, full, lanes, load, load_tile, outer_add, store, store_tile
+from fastnn.kernels.simd import TILE_ROWS, full, lanes, load, store
+from fastnn.kernels.tiles import load_tile, outer_add, store_tile
 
 Array = NDArray[Any]
 DTYPES = ("float32", "float64")

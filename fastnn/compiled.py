@@ -20,9 +20,11 @@ from .kernels import cache, inference, training
 from .kernels.matmul import STRIP
 from .kernels.network import K_, N_
 from .kernels.optimizers import Rule
+from .kernels.penalty import ROWS_SQUARED, Terms
+from .kernels.rows import BLOCK, Batch, Data
 from .kernels.simd import REGISTER_BYTES, TILE_ROWS
 from .kernels.sparse import WIDEST
-from .kernels.steps import BLOCK, ROWS_SQUARED, Batch, Data, Memory, Parts, Scratch, Shards, Terms
+from .kernels.steps import Memory, Parts, Scratch, Shards
 from .kernels.sync import DIVERGED, SLOTS, STEPS
 from .objective import LOSSES, Objective
 from .optimizers import OPTIMIZERS, Optimizer

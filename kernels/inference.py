@@ -7,9 +7,9 @@ from .compile import Array, entry, kernel
 from .losses import BINARY, SOFTMAX
 from .matmul import Matrix, multiply
 from .network import ACTIVATION, INPUT, K_, N_, Network, Rows, forward, widen_row
+from .rows import BLOCK, Batch, Data, input_layer, rows_loss, total
 from .simd import lanes, load_first, numbers_at, store_first
 from .softmax import softmax
-from .steps import BLOCK, Batch, Data, input_layer, rows_loss, total
 from .sync import share
 
 

@@ -14,22 +14,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from .compile import Array, entry, kernel
-from .simd import (
-    TILE_ROWS,
-    lanes,
-    load,
-    load_first,
-    load_square,
-    load_tile,
-    outer_add,
-    prefetch,
-    store,
-    store_first,
-    store_square,
-    store_tile,
-    transposed,
-)
+from .simd import TILE_ROWS, lanes, load, load_first, prefetch, store, store_first
 from .sync import barrier, share
+from .tiles import load_square, load_tile, outer_add, store_square, store_tile, transposed
 
 # Rows of B multiplied at a time: 256 x 32 float32 are 32 KB, which stay in L1 while all rows of A pass by.
 DEPTH = 256

@@ -1,8 +1,8 @@
-"""SIMD vectors and register tiles as numba values, and how they get to and from memory.
+"""SIMD vectors as numba values, and how they get to and from memory; tiles.py makes tiles of them.
 
-`Vector` is LLVM's <lanes x float> or <lanes x double>, which LLVM lays over whatever registers the CPU has. A tile is a
-tuple of vectors, one a row, kept in registers. Sizes are counted in registers, so that one kernel serves both dtypes.
-Loads and stores are unchecked: whoever calls a kernel has checked the shapes.
+`Vector` is LLVM's <lanes x float> or <lanes x double>, which LLVM lays over whatever registers the CPU has. Sizes are
+counted in registers, so that one kernel serves both dtypes. Loads and stores are unchecked: whoever calls a kernel has
+checked the shapes.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ def _llvm_float(dtype: types.Float) -> ir.Type:
     return ir.FloatType() if dtype == types.float32 else ir.DoubleType()
 
 
-def _llvm_vector(vector: Vector) -> ir.VectorType:
+def llvm_vector(vector: Vector) -> ir.VectorType:
     return ir.VectorType(_llvm_float(vector.dtype), vector.lanes)
 
 
 @register_model(Vector)
 class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
     def __init__(self, manager: Any, vector: Vector) -> None:
-        super().__init__(manager, vector, _llvm_vector(vector))
+        super().__init__(manager, vector, llvm_vector(vector))
 
 
 @register_model(Mask)
@@ -72,16 +72,16 @@ class _MaskModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, mask, ir.VectorType(ir.IntType(1), mask.lanes))
 
 
-def _bytes(dtype: types.Type) -> int:
+def bytes_of(dtype: types.Type) -> int:
     return int(dtype.bitwidth) // 8
 
 
-def _vector_of(array: types.Type, registers: types.Type) -> Vector | None:
+def vector_of(array: types.Type, registers: types.Type) -> Vector | None:
     """The type of `registers` registers of an array's dtype; None asks numba for the literal value."""
     if not isinstance(registers, types.IntegerLiteral):
         return None
     dtype = array.dtype
-    return Vector(dtype, registers.literal_value * REGISTER_BYTES // _bytes(dtype))
+    return Vector(dtype, registers.literal_value * REGISTER_BYTES // bytes_of(dtype))
 
 
 def _address(builder: Any, context: Any, array_type: types.Type, array: Any, index: Any) -> Any:
@@ -114,7 +114,7 @@ def llvm_multiply_add(builder: Any, x: Any, y: Any, z: Any) -> Any:
 @intrinsic
 def lanes(typing: Any, array: types.Type) -> Any:
     """How many of an array's numbers one register holds."""
-    count = REGISTER_BYTES // _bytes(array.dtype)
+    count = REGISTER_BYTES // bytes_of(array.dtype)
     return types.intp(array), lambda context, builder, sig, args: ir.Constant(context.get_value_type(types.intp), count)
 
 
@@ -127,7 +127,7 @@ def numbers_at(typing: Any, address: types.Type, count: types.Type, like: types.
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         array = context.make_array(like)(context, builder)
-        size = context.get_constant(types.intp, _bytes(like.dtype))
+        size = context.get_constant(types.intp, bytes_of(like.dtype))
         data = builder.inttoptr(args[0], array.data.type)
         populate_array(array, data=data, shape=[args[1]], strides=[size], itemsize=size, meminfo=None)
         return array._getvalue()
@@ -138,14 +138,14 @@ def numbers_at(typing: Any, address: types.Type, count: types.Type, like: types.
 @intrinsic
 def load(typing: Any, array: types.Type, index: types.Type, registers: types.Type) -> Any:
     """The array's numbers from flat `index` on."""
-    vector = _vector_of(array, registers)
+    vector = vector_of(array, registers)
     if vector is None:
         return None
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         address = _address(builder, context, sig.args[0], args[0], args[1])
-        loaded = builder.load(builder.bitcast(address, _llvm_vector(vector).as_pointer()))
-        loaded.align = _bytes(vector.dtype)
+        loaded = builder.load(builder.bitcast(address, llvm_vector(vector).as_pointer()))
+        loaded.align = bytes_of(vector.dtype)
         return loaded
 
     return vector(array, types.intp, registers), generate
@@ -158,7 +158,7 @@ def store(typing: Any, array: types.Type, index: types.Type, vector: Vector) -> 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         address = _address(builder, context, sig.args[0], args[0], args[1])
         stored = builder.store(args[2], builder.bitcast(address, args[2].type.as_pointer()))
-        stored.align = _bytes(vector.dtype)
+        stored.align = bytes_of(vector.dtype)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), generate
@@ -231,15 +231,15 @@ def llvm_first(builder: Any, count: Any, lanes: int) -> Any:
     return builder.icmp_signed("<", index, splat(builder, builder.trunc(count, short), lanes))
 
 
-def _masked_load(builder: Any, address: Any, vector: Vector, mask: Any, fill: Any) -> Any:
-    form = _llvm_vector(vector)
-    arguments = [builder.bitcast(address, form.as_pointer()), ir.IntType(32)(_bytes(vector.dtype)), mask, fill]
+def masked_load(builder: Any, address: Any, vector: Vector, mask: Any, fill: Any) -> Any:
+    form = llvm_vector(vector)
+    arguments = [builder.bitcast(address, form.as_pointer()), ir.IntType(32)(bytes_of(vector.dtype)), mask, fill]
     return call(builder, f"llvm.masked.load.{suffix(form)}.p0", form, arguments)
 
 
-def _masked_store(builder: Any, address: Any, vector: Vector, mask: Any, value: Any) -> None:
-    form = _llvm_vector(vector)
-    arguments = [value, builder.bitcast(address, form.as_pointer()), ir.IntType(32)(_bytes(vector.dtype)), mask]
+def masked_store(builder: Any, address: Any, vector: Vector, mask: Any, value: Any) -> None:
+    form = llvm_vector(vector)
+    arguments = [value, builder.bitcast(address, form.as_pointer()), ir.IntType(32)(bytes_of(vector.dtype)), mask]
     call(builder, f"llvm.masked.store.{suffix(form)}.p0", ir.VoidType(), arguments)
 
 
@@ -248,14 +248,14 @@ def load_first(
     typing: Any, array: types.Type, index: types.Type, count: types.Type, fill: types.Type, registers: types.Type
 ) -> Any:
     """The first `count` numbers from flat `index` on, `fill` in the other lanes, whose memory is not touched."""
-    vector = _vector_of(array, registers)
+    vector = vector_of(array, registers)
     if vector is None:
         return None
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         address = _address(builder, context, sig.args[0], args[0], args[1])
         mask = llvm_first(builder, args[2], vector.lanes)
-        return _masked_load(builder, address, vector, mask, splat(builder, args[3], vector.lanes))
+        return masked_load(builder, address, vector, mask, splat(builder, args[3], vector.lanes))
 
     return vector(array, types.intp, types.intp, vector.dtype, registers), generate
 
@@ -266,7 +266,7 @@ def store_first(typing: Any, array: types.Type, index: types.Type, count: types.
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         address = _address(builder, context, sig.args[0], args[0], args[1])
-        _masked_store(builder, address, vector, llvm_first(builder, args[2], vector.lanes), args[3])
+        masked_store(builder, address, vector, llvm_first(builder, args[2], vector.lanes), args[3])
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, vector), generate
@@ -312,7 +312,7 @@ widen_float64, widen_first_float64 = _widening_load(types.float64, False), _wide
 @intrinsic
 def full(typing: Any, array: types.Type, value: types.Type, registers: types.Type) -> Any:
     """A vector of the array's dtype with `value` in every lane."""
-    vector = _vector_of(array, registers)
+    vector = vector_of(array, registers)
     if vector is None:
         return None
 
@@ -320,150 +320,3 @@ def full(typing: Any, array: types.Type, value: types.Type, registers: types.Typ
         return splat(builder, args[1], vector.lanes)
 
     return vector(array, vector.dtype, registers), generate
-
-
-# --- tiles
-
-
-def _tile_of(array: types.Type, rows: types.Type, registers: types.Type) -> types.UniTuple | None:
-    vector = _vector_of(array, registers)
-    if vector is None or not isinstance(rows, types.IntegerLiteral):
-        return None
-    return types.UniTuple(vector, rows.literal_value)
-
-
-@intrinsic
-def load_tile(
-    typing: Any,
-    array: types.Type,
-    index: types.Type,
-    stride: types.Type,
-    columns: types.Type,
-    rows: types.Type,
-    registers: types.Type,
-) -> Any:
-    """`rows` vectors from flat `index` on, `stride` apart; only the first `columns` lanes of each are read."""
-    tile = _tile_of(array, rows, registers)
-    if tile is None:
-        return None
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
-        mask = llvm_first(builder, args[3], tile.dtype.lanes)
-        zero = ir.Constant(_llvm_vector(tile.dtype), [0.0] * tile.dtype.lanes)
-        loaded = []
-        for _ in range(tile.count):
-            loaded.append(_masked_load(builder, builder.gep(data, [at]), tile.dtype, mask, zero))
-            at = builder.add(at, args[2])
-        return context.make_tuple(builder, tile, loaded)
-
-    return tile(array, types.intp, types.intp, types.intp, rows, registers), generate
-
-
-@intrinsic
-def store_tile(
-    typing: Any, array: types.Type, index: types.Type, stride: types.Type, columns: types.Type, tile: types.UniTuple
-) -> Any:
-    """Every row's first `columns` lanes go to flat `index` and on, `stride` apart."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
-        mask = llvm_first(builder, args[3], tile.dtype.lanes)
-        for row in cgutils.unpack_tuple(builder, args[4]):
-            _masked_store(builder, builder.gep(data, [at]), tile.dtype, mask, row)
-            at = builder.add(at, args[2])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, types.intp, tile), generate
-
-
-@intrinsic
-def outer_add(
-    typing: Any, array: types.Type, index: types.Type, stride: types.Type, vector: Vector, tile: types.Type
-) -> Any:
-    """tile[r] + array[index + r * stride] * vector for every row r: a rank-1 update, the inner loop of a matmul."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data, at, rows = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1], []
-        for row in cgutils.unpack_tuple(builder, args[4]):
-            scalar = builder.load(builder.gep(data, [at]))
-            rows.append(llvm_multiply_add(builder, splat(builder, scalar, vector.lanes), args[3], row))
-            at = builder.add(at, args[2])
-        return context.make_tuple(builder, sig.return_type, rows)
-
-    return tile(array, types.intp, types.intp, vector, tile), generate
-
-
-# --- square tiles, as many rows as a register has lanes
-
-
-@intrinsic
-def load_square(
-    typing: Any, array: types.Type, index: types.Type, stride: types.Type, rows: types.Type, columns: types.Type
-) -> Any:
-    """The first `rows` rows and `columns` columns of a square tile, its rows `stride` apart; zero elsewhere."""
-    vector = Vector(array.dtype, REGISTER_BYTES // _bytes(array.dtype))
-    tile = types.UniTuple(vector, vector.lanes)
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
-        whole = llvm_first(builder, args[4], vector.lanes)
-        zero = ir.Constant(_llvm_vector(vector), [0.0] * vector.lanes)
-        loaded = []
-        for row in range(vector.lanes):
-            here = builder.icmp_signed(">", args[3], args[3].type(row))
-            mask = builder.and_(whole, splat(builder, here, vector.lanes))
-            loaded.append(_masked_load(builder, builder.gep(data, [at]), vector, mask, zero))
-            at = builder.add(at, args[2])
-        return context.make_tuple(builder, tile, loaded)
-
-    return tile(array, types.intp, types.intp, types.intp, types.intp), generate
-
-
-@intrinsic
-def store_square(
-    typing: Any,
-    array: types.Type,
-    index: types.Type,
-    stride: types.Type,
-    rows: types.Type,
-    columns: types.Type,
-    tile: Any,
-) -> Any:
-    """Where load_square reads; the rest of memory is not touched."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
-        whole = llvm_first(builder, args[4], tile.dtype.lanes)
-        for row, value in enumerate(cgutils.unpack_tuple(builder, args[5])):
-            here = builder.icmp_signed(">", args[3], args[3].type(row))
-            mask = builder.and_(whole, splat(builder, here, tile.dtype.lanes))
-            _masked_store(builder, builder.gep(data, [at]), tile.dtype, mask, value)
-            at = builder.add(at, args[2])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, types.intp, types.intp, tile), generate
-
-
-@intrinsic
-def transposed(typing: Any, tile: Any) -> Any:
-    """A square tile's transpose, in registers: one bit of row and column numbers changes places after the other."""
-    lanes_count = tile.dtype.lanes
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        rows, bit = cgutils.unpack_tuple(builder, args[0]), 1
-        while bit < lanes_count:
-            for low in (row for row in range(lanes_count) if not row & bit):
-                high = low | bit
-                first = [lane if not lane & bit else lanes_count + lane - bit for lane in range(lanes_count)]
-                second = [lane + bit if not lane & bit else lanes_count + lane for lane in range(lanes_count)]
-                rows[low], rows[high] = (
-                    builder.shuffle_vector(
-                        rows[low], rows[high], ir.Constant(ir.VectorType(ir.IntType(32), lanes_count), chosen)
-                    )
-                    for chosen in (first, second)
-                )
-            bit *= 2
-        return context.make_tuple(builder, tile, rows)
-
-    return tile(tile), generate

@@ -1,6 +1,6 @@
-"""The parts of one step over a block of rows: forward and loss, gradients, and the optimizer's step on every weight.
+"""The second half of a step: gradients of every weight over a batch, and the optimizer's step on it.
 
-Reference: `train_step` in fastnn/reference.py. training.py makes whole epochs of them.
+Reference: `train_step` in fastnn/reference.py. rows.py is the first half, training.py makes whole epochs of both.
 """
 
 from __future__ import annotations
@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .arithmetic import multiply_add, sum_lanes
 from .compile import Array, kernel
-from .losses import loss_backward
 from .matmul import STRIP, Matrix, copy_strip, multiply_panel, pack, panel_width, sum_columns
 from .network import (
     BIAS,
@@ -21,49 +19,13 @@ from .network import (
     PANEL,
     WEIGHTS,
     Network,
-    Rows,
-    forward,
-    layer_forward,
-    prefetch_row,
     transpose_rows,
-    widen_row,
 )
 from .optimizers import Rule, update
-from .simd import full, lanes, load_first, prefetch, store_first
-from .sparse import Lists, add_columns, first_layer, flip, multiply_lists, prefetch_list, scatter_rows
+from .rows import Batch, Data
+from .simd import lanes, load_first, prefetch, store_first
+from .sparse import Lists, add_columns, flip, multiply_lists, scatter_rows
 from .sync import share
-
-# Rows that pass through a network together in full-batch training and prediction: 128 x 784 float32 are 400 KB of L2.
-BLOCK = 128
-
-
-class Data(NamedTuple):
-    """Features, and what the outputs should be: labels (m,) int64 for softmax, targets (m * N,) for other losses.
-
-    lists: the features' rows without their zeros, used instead of `rows` unless they are empty. blocks: for the full
-    batch also their columns, BLOCK rows at a time: list b * (K + 1) + k is column k of block b. loss and parameter: see
-    `loss_backward`. weights: what each row counts (m,) float64, or empty.
-    """
-
-    rows: Rows
-    lists: Lists
-    blocks: Lists
-    labels: Array
-    targets: Array
-    loss: int
-    parameter: float
-    weights: Array
-
-
-class Batch(NamedTuple):
-    """Rows that pass through a network together: their places in the data, the layers' values and gradients, and each
-    row's label, targets and loss (float64)."""
-
-    values: Array
-    numbers: Array
-    labels: Array
-    targets: Array
-    losses: Array
 
 
 class Scratch(NamedTuple):
@@ -102,175 +64,12 @@ class Shards(NamedTuple):
     size: int
 
 
-class Terms(NamedTuple):
-    """What is added to the mean loss: half of `penalty` times the sum of all squared weights, by what the batch's rows
-    count. divisor: of the reported loss. squares (float64): room for that sum, one for ROWS_SQUARED rows of a W."""
-
-    penalty: float
-    divisor: float
-    squares: Array
-
-
 class Memory(NamedTuple):
     """What the optimizer remembers, laid out as the parameters, and the number of steps taken before."""
 
     first: Array
     second: Array
     steps: int
-
-
-# --- rows: forward and backward
-
-
-@kernel
-def prefetch_rows(network: Network, data: Data, order: Array, begin: int, end: int) -> None:
-    """Ask for the features of rows order[begin:end], which come from memory while something else is computed."""
-    K = network.layers[0, K_]
-    for i in range(begin, end):
-        if len(data.lists.starts) > 0:
-            prefetch_list(data.lists, order[i])
-        else:
-            prefetch_row(data.rows, order[i], K)
-
-
-@kernel
-def fetch_features(network: Network, data: Data, numbers: Array, inputs: Array, begin: int, end: int) -> None:
-    """Bring rows numbers[begin:end] of the features to their places in a block of inputs, unless they are lists."""
-    K = network.layers[0, K_]
-    if len(data.lists.starts) == 0:
-        for i in range(begin, end):
-            widen_row(data.rows, numbers[i], inputs, i * K, K)
-
-
-@kernel
-def fetch_outputs(network: Network, data: Data, batch: Batch, begin: int, end: int) -> None:
-    """The same for the labels or targets of these rows."""
-    N = network.layers[len(network.layers) - 2, N_]
-    if len(data.labels) > 0:
-        for i in range(begin, end):
-            batch.labels[i] = data.labels[batch.numbers[i]]
-    else:
-        for i in range(begin, end):
-            for j in range(N):
-                batch.targets[i * N + j] = data.targets[batch.numbers[i] * N + j]
-
-
-@kernel
-def input_layer(
-    network: Network,
-    data: Data,
-    batch: Batch,
-    inputs: Array,
-    B: int,
-    begin: int,
-    end: int,
-    n: int,
-    columns: int,
-) -> None:
-    """Rows begin..end of a batch of B through the first layer, and so many of its columns from n on."""
-    if len(data.lists.starts) > 0:
-        first_layer(network, data.lists, batch.numbers, batch.values, B, begin, end, n, columns)
-    else:
-        fetch_features(network, data, batch.numbers, inputs, begin, end)
-        layer_forward(network, 0, inputs, batch.values, B, begin, end, n, columns)
-
-
-@kernel
-def weigh(data: Data, batch: Batch, z: int, N: int, begin: int, end: int) -> None:
-    """Losses of rows begin..end, and their dZ from z on, times the rows' weights."""
-    for i in range(begin, end):
-        weight = data.weights[batch.numbers[i]]
-        batch.losses[i] *= weight
-        for j in range(z + (i - begin) * N, z + (i - begin + 1) * N):
-            batch.values[j] *= weight
-
-
-@kernel
-def step_scale(data: Data, order: Array, begin: int, end: int) -> float:
-    """One divided by what the rows order[begin:end] count; zero if that is nothing."""
-    if len(data.weights) == 0:
-        return 1.0 / (end - begin)
-    counted = 0.0
-    for i in range(begin, end):
-        counted += data.weights[order[i]]
-    return 1.0 / counted if counted > 0.0 else 0.0
-
-
-@kernel
-def rows_loss(network: Network, data: Data, batch: Batch, B: int, begin: int, end: int, scale: float, step: int) -> int:
-    """Rows begin..end of a batch of B from the second layer to their losses, and dZ of their logits; returns how many
-    were right."""
-    fetch_outputs(network, data, batch, begin, end)
-    forward(network, batch.values, B, begin, end, 1, step)
-    last = len(network.layers) - 1
-    N = network.layers[last - 1, N_]
-    z = B * network.layers[last, INPUT] + begin * N
-    labels, targets = batch.labels[begin:], batch.targets[begin * N :]
-    right = loss_backward(
-        data.loss, batch.values, z, end - begin, N, labels, targets, scale, data.parameter, batch.losses, begin
-    )
-    if len(data.weights) > 0:
-        weigh(data, batch, z, N, begin, end)
-    return right
-
-
-@kernel
-def total(numbers: Array, begin: int, end: int) -> float:
-    """Their sum, in their order."""
-    result = 0.0
-    for i in range(begin, end):
-        result += numbers[i]
-    return result
-
-
-# --- the penalty
-
-# Rows of a W whose squares a thread adds up at a time; the sums are then added in the rows' order.
-ROWS_SQUARED = 32
-
-
-@kernel
-def _sum_squares(network: Network, layer: int, begin: int, end: int) -> float:
-    """Of rows begin..end of a layer's W, without what fills its panels up."""
-    params, K, N = network.params, network.layers[layer, K_], network.layers[layer, N_]
-    sums, n = full(params, 0.0, 1), 0
-    while n < N:
-        wide = panel_width(params, N - n, network.layers[layer, PANEL])
-        for k in range(begin, end):
-            row = network.layers[layer, WEIGHTS] + n * K + k * wide
-            for j in range(0, min(wide, N - n), lanes(params)):
-                some = load_first(params, row + j, min(lanes(params), N - n - j), 0.0, 1)
-                sums = multiply_add(some, some, sums)
-        n += wide
-    result: float = sum_lanes(sums)
-    return result
-
-
-@kernel
-def square_weights(network: Network, squares: Array, t: int, threads: int) -> None:
-    """Thread t's rows of every W, ROWS_SQUARED at a time."""
-    first = 0
-    for layer in range(len(network.layers) - 1):
-        K = network.layers[layer, K_]
-        begin, end = share(K, ROWS_SQUARED, t, threads)
-        for k in range(begin, end, ROWS_SQUARED):
-            squares[first + k // ROWS_SQUARED] = _sum_squares(network, layer, k, min(end, k + ROWS_SQUARED))
-        first += (K + ROWS_SQUARED - 1) // ROWS_SQUARED
-
-
-@kernel
-def objective(terms: Terms, weighted: bool, losses: Array, B: int, scale: float) -> float:
-    """A batch's loss and penalty times its rows; `losses` are of its rows, `scale` is one by what they count."""
-    value = total(losses, 0, B)
-    if weighted:
-        value *= B * scale
-    value /= terms.divisor
-    if terms.penalty > 0.0:
-        value += 0.5 * terms.penalty * B * scale * total(terms.squares, 0, len(terms.squares))
-    return value
-
-
-# --- weights: gradient and step
 
 
 @kernel

@@ -11,29 +11,20 @@ import math
 from .compile import Array, entry, kernel
 from .network import N_, Network, backward
 from .optimizers import Rule
+from .penalty import Terms, objective, square_weights
+from .rows import BLOCK, Batch, Data, input_layer, prefetch_rows, rows_loss, step_scale, total
 from .simd import TILE_ROWS
 from .steps import (
-    BLOCK,
-    Batch,
-    Data,
     Memory,
     Parts,
     Scratch,
     Shards,
-    Terms,
     add_gradients,
     batch_step,
     flip_part,
-    input_layer,
-    objective,
     own_columns,
-    prefetch_rows,
-    rows_loss,
     shards_step,
-    square_weights,
-    step_scale,
     sum_shards,
-    total,
 )
 from .sync import (
     DIVERGED,

@@ -1,0 +1,66 @@
+"""The penalty on large weights, as scikit-learn's estimators count it. Reference: `loss_and_gradient`."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .arithmetic import multiply_add, sum_lanes
+from .compile import Array, kernel
+from .matmul import panel_width
+from .network import K_, N_, PANEL, WEIGHTS, Network
+from .rows import total
+from .simd import full, lanes, load_first
+from .sync import share
+
+# Rows of a W whose squares a thread adds up at a time; the sums are then added in the rows' order.
+ROWS_SQUARED = 32
+
+
+class Terms(NamedTuple):
+    """What is added to the mean loss: half of `penalty` times the sum of all squared weights, by what the batch's rows
+    count. divisor: of the reported loss. squares (float64): room for that sum, one for ROWS_SQUARED rows of a W."""
+
+    penalty: float
+    divisor: float
+    squares: Array
+
+
+@kernel
+def _sum_squares(network: Network, layer: int, begin: int, end: int) -> float:
+    """Of rows begin..end of a layer's W, without what fills its panels up."""
+    params, K, N = network.params, network.layers[layer, K_], network.layers[layer, N_]
+    sums, n = full(params, 0.0, 1), 0
+    while n < N:
+        wide = panel_width(params, N - n, network.layers[layer, PANEL])
+        for k in range(begin, end):
+            row = network.layers[layer, WEIGHTS] + n * K + k * wide
+            for j in range(0, min(wide, N - n), lanes(params)):
+                some = load_first(params, row + j, min(lanes(params), N - n - j), 0.0, 1)
+                sums = multiply_add(some, some, sums)
+        n += wide
+    result: float = sum_lanes(sums)
+    return result
+
+
+@kernel
+def square_weights(network: Network, squares: Array, t: int, threads: int) -> None:
+    """Thread t's rows of every W, ROWS_SQUARED at a time."""
+    first = 0
+    for layer in range(len(network.layers) - 1):
+        K = network.layers[layer, K_]
+        begin, end = share(K, ROWS_SQUARED, t, threads)
+        for k in range(begin, end, ROWS_SQUARED):
+            squares[first + k // ROWS_SQUARED] = _sum_squares(network, layer, k, min(end, k + ROWS_SQUARED))
+        first += (K + ROWS_SQUARED - 1) // ROWS_SQUARED
+
+
+@kernel
+def objective(terms: Terms, weighted: bool, losses: Array, B: int, scale: float) -> float:
+    """A batch's loss and penalty times its rows; `losses` are of its rows, `scale` is one by what they count."""
+    value = total(losses, 0, B)
+    if weighted:
+        value *= B * scale
+    value /= terms.divisor
+    if terms.penalty > 0.0:
+        value += 0.5 * terms.penalty * B * scale * total(terms.squares, 0, len(terms.squares))
+    return value

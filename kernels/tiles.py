@@ -1,0 +1,167 @@
+"""Register tiles: tuples of vectors, one a row, that stay in registers while a matrix product is made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from .compile import intrinsic
+from .simd import (
+    REGISTER_BYTES,
+    Vector,
+    bytes_of,
+    llvm_first,
+    llvm_multiply_add,
+    llvm_vector,
+    masked_load,
+    masked_store,
+    splat,
+    vector_of,
+)
+
+
+def _tile_of(array: types.Type, rows: types.Type, registers: types.Type) -> types.UniTuple | None:
+    vector = vector_of(array, registers)
+    if vector is None or not isinstance(rows, types.IntegerLiteral):
+        return None
+    return types.UniTuple(vector, rows.literal_value)
+
+
+@intrinsic
+def load_tile(
+    typing: Any,
+    array: types.Type,
+    index: types.Type,
+    stride: types.Type,
+    columns: types.Type,
+    rows: types.Type,
+    registers: types.Type,
+) -> Any:
+    """`rows` vectors from flat `index` on, `stride` apart; only the first `columns` lanes of each are read."""
+    tile = _tile_of(array, rows, registers)
+    if tile is None:
+        return None
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
+        mask = llvm_first(builder, args[3], tile.dtype.lanes)
+        zero = ir.Constant(llvm_vector(tile.dtype), [0.0] * tile.dtype.lanes)
+        loaded = []
+        for _ in range(tile.count):
+            loaded.append(masked_load(builder, builder.gep(data, [at]), tile.dtype, mask, zero))
+            at = builder.add(at, args[2])
+        return context.make_tuple(builder, tile, loaded)
+
+    return tile(array, types.intp, types.intp, types.intp, rows, registers), generate
+
+
+@intrinsic
+def store_tile(
+    typing: Any, array: types.Type, index: types.Type, stride: types.Type, columns: types.Type, tile: types.UniTuple
+) -> Any:
+    """Every row's first `columns` lanes go to flat `index` and on, `stride` apart."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
+        mask = llvm_first(builder, args[3], tile.dtype.lanes)
+        for row in cgutils.unpack_tuple(builder, args[4]):
+            masked_store(builder, builder.gep(data, [at]), tile.dtype, mask, row)
+            at = builder.add(at, args[2])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp, tile), generate
+
+
+@intrinsic
+def outer_add(
+    typing: Any, array: types.Type, index: types.Type, stride: types.Type, vector: Vector, tile: types.Type
+) -> Any:
+    """tile[r] + array[index + r * stride] * vector for every row r: a rank-1 update, the inner loop of a matmul."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, at, rows = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1], []
+        for row in cgutils.unpack_tuple(builder, args[4]):
+            scalar = builder.load(builder.gep(data, [at]))
+            rows.append(llvm_multiply_add(builder, splat(builder, scalar, vector.lanes), args[3], row))
+            at = builder.add(at, args[2])
+        return context.make_tuple(builder, sig.return_type, rows)
+
+    return tile(array, types.intp, types.intp, vector, tile), generate
+
+
+# --- square tiles, as many rows as a register has lanes
+
+
+@intrinsic
+def load_square(
+    typing: Any, array: types.Type, index: types.Type, stride: types.Type, rows: types.Type, columns: types.Type
+) -> Any:
+    """The first `rows` rows and `columns` columns of a square tile, its rows `stride` apart; zero elsewhere."""
+    vector = Vector(array.dtype, REGISTER_BYTES // bytes_of(array.dtype))
+    tile = types.UniTuple(vector, vector.lanes)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
+        whole = llvm_first(builder, args[4], vector.lanes)
+        zero = ir.Constant(llvm_vector(vector), [0.0] * vector.lanes)
+        loaded = []
+        for row in range(vector.lanes):
+            here = builder.icmp_signed(">", args[3], args[3].type(row))
+            mask = builder.and_(whole, splat(builder, here, vector.lanes))
+            loaded.append(masked_load(builder, builder.gep(data, [at]), vector, mask, zero))
+            at = builder.add(at, args[2])
+        return context.make_tuple(builder, tile, loaded)
+
+    return tile(array, types.intp, types.intp, types.intp, types.intp), generate
+
+
+@intrinsic
+def store_square(
+    typing: Any,
+    array: types.Type,
+    index: types.Type,
+    stride: types.Type,
+    rows: types.Type,
+    columns: types.Type,
+    tile: Any,
+) -> Any:
+    """Where load_square reads; the rest of memory is not touched."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
+        whole = llvm_first(builder, args[4], tile.dtype.lanes)
+        for row, value in enumerate(cgutils.unpack_tuple(builder, args[5])):
+            here = builder.icmp_signed(">", args[3], args[3].type(row))
+            mask = builder.and_(whole, splat(builder, here, tile.dtype.lanes))
+            masked_store(builder, builder.gep(data, [at]), tile.dtype, mask, value)
+            at = builder.add(at, args[2])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp, types.intp, tile), generate
+
+
+@intrinsic
+def transposed(typing: Any, tile: Any) -> Any:
+    """A square tile's transpose, in registers: one bit of row and column numbers changes places after the other."""
+    lanes_count = tile.dtype.lanes
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        rows, bit = cgutils.unpack_tuple(builder, args[0]), 1
+        while bit < lanes_count:
+            for low in (row for row in range(lanes_count) if not row & bit):
+                high = low | bit
+                first = [lane if not lane & bit else lanes_count + lane - bit for lane in range(lanes_count)]
+                second = [lane + bit if not lane & bit else lanes_count + lane for lane in range(lanes_count)]
+                rows[low], rows[high] = (
+                    builder.shuffle_vector(
+                        rows[low], rows[high], ir.Constant(ir.VectorType(ir.IntType(32), lanes_count), chosen)
+                    )
+                    for chosen in (first, second)
+                )
+            bit *= 2
+        return context.make_tuple(builder, tile, rows)
+
+    return tile(tile), generate
