@@ -21,7 +21,6 @@ from .kernels import activations, losses, matmul
 from .kernels import softmax as softmax_kernels
 from .kernels.matmul import DEPTH, ROWS, STRIP
 from .kernels.simd import REGISTER_BYTES
-from .kernels.sync import SLOTS
 from .packing import ALIGNMENT, aligned
 
 Array = NDArray[Any]
@@ -30,8 +29,9 @@ PADDING = 2 * REGISTER_BYTES // 4  # columns of the widest panel
 
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
-# Below this many multiply-adds (50 us) starting a second thread (15 us) costs more than it saves.
-WORTH_A_THREAD = 1 << 22
+# Below this many multiply-adds (0.25 ms) starting a second thread, which takes 0.1 ms to get going, costs more than it
+# saves.
+WORTH_A_THREAD = 1 << 24
 # From this many rows of X on W is brought together in panels before its use.
 WORTH_PACKING = 64
 # Scratch memory up to this size is kept from call to call.
@@ -51,15 +51,14 @@ def matmul_bias(
     m, K, N = _matmul_sizes(X, W)
     _expect("b", bias, (N,))
     Z = _result(out, X, W, bias, shape=(m, N))
-    number = _threads(threads, m * K * N / WORTH_A_THREAD, -(-m // STRIP))
+    number = _threads(threads, m * K * N / WORTH_A_THREAD, -(-max(m, N) // STRIP))
     packed, *strips = _scratch(X.dtype, _packed_size(K, N) if m >= WORTH_PACKING else 0, *[ROWS * DEPTH] * number)
-    control = np.zeros(SLOTS, np.int64)
     flat_x, flat_w, flat_z = (array.reshape(-1) for array in (X, W, Z))
 
     def part(t: int) -> None:
-        matmul.matmul_bias(t, number, control, flat_x, flat_w, bias, flat_z, m, K, N, packed, strips[t])
+        matmul.matmul_bias(t, number, flat_x, flat_w, bias, flat_z, m, K, N, packed, strips[t])
 
-    workers.run(part, number, control)
+    workers.run(part, number)
     return _deliver(Z, out)
 
 
@@ -71,18 +70,17 @@ def matmul_bias_backward(
     m, K, N = _matmul_sizes(X, W)
     _expect("dz", dZ, (m, N))
     dX, dW, db = np.empty((m, K), X.dtype), np.empty((K, N), X.dtype), np.empty(N, X.dtype)
-    number = _threads(threads, 2 * m * K * N / WORTH_A_THREAD, -(-max(m, K) // STRIP))
-    sizes = max(K, N), _packed_size(N, K), _packed_size(m, N), *[ROWS * DEPTH] * number
-    zero, packed_w, packed_dz, *strips = _scratch(X.dtype, *sizes)
+    number = _threads(threads, 2 * m * K * N / WORTH_A_THREAD, -(-K // STRIP))
+    most = max(_packed_size(N, K), _packed_size(m, N))
+    zero, *scratch = _scratch(X.dtype, max(K, N), *[most] * number, *[ROWS * DEPTH] * number)
     zero[:] = 0
-    control = np.zeros(SLOTS, np.int64)
     kernel: Any = matmul.matmul_bias_backward
     flat = [array.reshape(-1) for array in (dZ, X, W, zero, dX, dW, db)]
 
     def part(t: int) -> None:
-        kernel(t, number, control, *flat, m, K, N, packed_w, packed_dz, strips[t])
+        kernel(t, number, *flat, m, K, N, scratch[t], scratch[number + t])
 
-    workers.run(part, number, control)
+    workers.run(part, number)
     return dX, dW, db
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from .compile import Array, entry, kernel
 from .simd import TILE_ROWS, lanes, load, load_first, prefetch, store, store_first
-from .sync import barrier, share
+from .sync import share
 from .tiles import load_square, load_tile, outer_add, store_square, store_tile, transposed
 
 # Rows of B multiplied at a time: 256 x 32 float32 are 32 KB, which stay in L1 while all rows of A pass by.
@@ -25,10 +25,11 @@ DEPTH = 256
 STRIP = 2 * TILE_ROWS
 
 # From this many columns on a product is worth bringing A together in strips, ROWS of its rows at a time: rows that are
-# a power of two apart throw each other out of the cache. 1024 cubed on one thread: 114 GFLOP/s without, XXX with.
+# a power of two apart throw each other out of the cache. 1024 cubed on one thread: 114 GFLOP/s without, 128 with.
 COPY_COLUMNS, ROWS = 512, 512
 
-# The row stride of a matrix that lies in panels, see `pack`.
+# The row stride of a right-hand matrix that lies in panels, see `pack`; of a left-hand one that lies in strips, see
+# `copy_strip`, one after the other.
 PACKED = 0
 
 
@@ -51,14 +52,16 @@ def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Ma
                 for j in range(registers):
                     prefetch(C.data, C.offset + r * C.row + j * lanes(C.data))
             acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, height, registers)
-            a, b = A.offset + i * A.row, B.offset
+            a, b, near = A.offset + i * A.row, B.offset, A.row
+            if near == PACKED:
+                a, near = A.offset + i // STRIP * STRIP * depth + i % STRIP, 1
             if columns == registers * lanes(C.data) or B.row == registers * lanes(C.data):  # or B is filled up
                 for _ in range(depth):
-                    acc = outer_add(A.data, a, A.row, load(B.data, b, registers), acc)
+                    acc = outer_add(A.data, a, near, load(B.data, b, registers), acc)
                     a, b = a + A.column, b + B.row
             else:
                 for _ in range(depth):
-                    acc = outer_add(A.data, a, A.row, load_first(B.data, b, columns, 0.0, registers), acc)
+                    acc = outer_add(A.data, a, near, load_first(B.data, b, columns, 0.0, registers), acc)
                     a, b = a + A.column, b + B.row
             store_tile(C.data, C.offset + i * C.row, C.row, columns, acc)
             i += height
@@ -169,13 +172,12 @@ def _multiply_strips(
             while n < columns:
                 wide = panel_width(B.data, columns - n, widest)
                 b = Matrix(B.data, B.offset + n * depth + k * wide, wide, 1)
-                for r in range(0, high, STRIP):
-                    c = Matrix(C.data, C.offset + (i + r) * C.row + n, C.row, 1)
-                    s = c
-                    if k == 0:
-                        s = Matrix(start.data, start.offset + (i + r) * start.row + n, start.row, 1)
-                    a = Matrix(strips, r * deep, 1, STRIP)
-                    multiply_panel(min(STRIP, high - r), min(wide, columns - n), deep, a, b, s, c)
+                c = Matrix(C.data, C.offset + i * C.row + n, C.row, 1)
+                s = c
+                if k == 0:
+                    s = Matrix(start.data, start.offset + i * start.row + n, start.row, 1)
+                a = Matrix(strips, 0, PACKED, STRIP)
+                multiply_panel(high, min(wide, columns - n), deep, a, b, s, c)
                 n += wide
 
 
@@ -203,36 +205,27 @@ def _multiply_any(
 
 @entry
 def matmul_bias(
-    t: int,
-    threads: int,
-    control: Array,
-    x: Array,
-    w: Array,
-    b: Array,
-    z: Array,
-    m: int,
-    K: int,
-    N: int,
-    packed: Array,
-    strips: Array,
+    t: int, threads: int, x: Array, w: Array, b: Array, z: Array, m: int, K: int, N: int, packed: Array, strips: Array
 ) -> None:
-    """Thread t's rows of z = x @ w + b. packed: scratch for w, or empty if that is not worth it; strips: its own."""
-    A, W, widest = Matrix(x, 0, K, 1), Matrix(w, 0, N, 1), 2 * lanes(w)
-    if len(packed) > 0:
-        begin, end = share(N, widest, t, threads)
-        pack(K, begin, end, N, widest, W, packed, 0)
-        barrier(control, threads)
-        W = Matrix(packed, 0, PACKED, 1)
-    begin, end = share(m, STRIP, t, threads)
-    A, Z = Matrix(x, begin * K, K, 1), Matrix(z, begin * N, N, 1)
-    _multiply_any(end - begin, N, K, A, W, Matrix(b, 0, 0, 1), Z, strips)
+    """Thread t's part of z = x @ w + b: some of its columns, or of its rows where columns are too few. packed: scratch
+    for w, or empty if that is not worth it; strips: scratch of its own."""
+    W, widest = Matrix(w, 0, N, 1), 2 * lanes(w)
+    if len(packed) > 0 and (threads - 1) * widest < N:
+        # By columns no thread needs what another one has packed: half of W takes 25 us to get from another core's cache.
+        n, end = share(N, widest, t, threads)
+        pack(K, n, end, N, widest, W, packed, 0)
+        A, Z = Matrix(x, 0, K, 1), Matrix(z, n, N, 1)
+        _multiply_any(m, end - n, K, A, Matrix(packed, n * K, PACKED, 1), Matrix(b, n, 0, 1), Z, strips)
+    else:
+        begin, end = share(m, STRIP, t, threads)
+        A, Z = Matrix(x, begin * K, K, 1), Matrix(z, begin * N, N, 1)
+        multiply(end - begin, N, K, A, W, Matrix(b, 0, 0, 1), Z)
 
 
 @entry
 def matmul_bias_backward(
     t: int,
     threads: int,
-    control: Array,
     dz: Array,
     x: Array,
     w: Array,
@@ -243,25 +236,24 @@ def matmul_bias_backward(
     m: int,
     K: int,
     N: int,
-    packed_w: Array,
-    packed_dz: Array,
+    packed: Array,
     strips: Array,
 ) -> None:
-    """Thread t's rows of dx = dz @ w.T and of dw = x.T @ dz, and its columns of db. zero (max(K, N),) holds zeros;
-    packed_w and packed_dz are scratch for w.T and dz, strips is its own."""
+    """Thread t's columns of dx = dz @ w.T and of db, and its rows of dw = x.T @ dz. zero (max(K, N),) holds zeros;
+    packed and strips are scratch of its own, packed for its part of w.T, then for dz."""
     nothing, widest = Matrix(zero, 0, 0, 1), 2 * lanes(w)
     begin, end = share(K, widest, t, threads)
     for k in range(begin, end, widest):
         wide = panel_width(w, K - k, widest)
-        transpose(min(wide, K - k), N, Matrix(w, k * N, N, 1), Matrix(packed_w, k * N, wide, 1))
+        panel = Matrix(packed, (k - begin) * N, wide, 1)
+        transpose(min(wide, K - k), N, Matrix(w, k * N, N, 1), panel)
+    WT, dX = Matrix(packed, 0, PACKED, 1), Matrix(dx, begin, K, 1)
+    _multiply_any(m, end - begin, N, Matrix(dz, 0, N, 1), WT, nothing, dX, strips)
+    begin, end = share(K, STRIP, t, threads)
+    if begin < end:
+        pack(m, 0, N, N, widest, Matrix(dz, 0, N, 1), packed, 0)
+        dW = Matrix(dw, begin * N, N, 1)
+        _multiply_any(end - begin, N, m, Matrix(x, begin, 1, K), Matrix(packed, 0, PACKED, 1), nothing, dW, strips)
     begin, end = share(N, widest, t, threads)
-    pack(m, begin, end, N, widest, Matrix(dz, 0, N, 1), packed_dz, 0)
     if begin < end:
         sum_columns(m, end - begin, Matrix(dz, begin, N, 1), nothing, db, begin)
-    barrier(control, threads)
-    begin, end = share(m, STRIP, t, threads)
-    dX, WT = Matrix(dx, begin * K, K, 1), Matrix(packed_w, 0, PACKED, 1)
-    _multiply_any(end - begin, K, N, Matrix(dz, begin * N, N, 1), WT, nothing, dX, strips)
-    begin, end = share(K, STRIP, t, threads)
-    dW, dZ = Matrix(dw, begin * N, N, 1), Matrix(packed_dz, 0, PACKED, 1)
-    _multiply_any(end - begin, N, m, Matrix(x, begin, 1, K), dZ, nothing, dW, strips)

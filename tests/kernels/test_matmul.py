@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from fastnn import reference, workers
 from fastnn.kernels import matmul
-from fastnn.kernels.sync import SLOTS
 
 Array = NDArray[Any]
 DType = np.dtype[Any]
@@ -39,26 +38,29 @@ class Products:
     def __init__(self, guarded: Guarded, blank: Blank, threads: int = 1, *, packed: bool = True) -> None:
         self.guarded, self.blank, self.threads, self.packed = guarded, blank, threads, packed
 
-    def _run(self, kernel: Callable[..., None], dtype: DType, arrays: list[Array], sizes: Sizes, *packed: int) -> None:
-        control = np.zeros(SLOTS, np.int64)
-        scratch = [self.guarded(np.full(size, np.nan, dtype)) for size in packed]
-        strips = [self.guarded(np.full(matmul.ROWS * matmul.DEPTH, np.nan, dtype)) for _ in range(self.threads)]
+    def _run(self, kernel: Callable[..., None], arrays: list[Array], sizes: Sizes, *packed: Array) -> None:
+        """packed: one array for all threads, or one for each."""
+        strips = [self._scratch(matmul.ROWS * matmul.DEPTH, arrays[0].dtype) for _ in range(self.threads)]
         workers.run(
-            lambda t: kernel(t, self.threads, control, *arrays, *sizes, *scratch, strips[t]), self.threads, control
+            lambda t: kernel(t, self.threads, *arrays, *sizes, packed[t % len(packed)], strips[t]), self.threads
         )
+
+    def _scratch(self, size: int, dtype: DType) -> Array:
+        return self.guarded(np.full(size, np.nan, dtype))
 
     def forward(self, X: Array, W: Array, b: Array) -> Array:
         (M, K), N = X.shape, len(b)
         z = self.blank(M * N)
-        size = K * padded(N) if self.packed else 0
-        self._run(matmul.matmul_bias, X.dtype, [*map(self.guarded, (X, W, b)), z], (M, K, N), size)
+        packed = self._scratch(K * padded(N) if self.packed else 0, X.dtype)
+        self._run(matmul.matmul_bias, [*map(self.guarded, (X, W, b)), z], (M, K, N), packed)
         return z
 
     def backward(self, dZ: Array, X: Array, W: Array) -> tuple[Array, Array, Array]:
         M, (K, N) = len(X), W.shape
         results = self.blank(M * K), self.blank(K * N), self.blank(N)
         arrays = [*map(self.guarded, (dZ, X, W, np.zeros(max(K, N), X.dtype))), *results]
-        self._run(matmul.matmul_bias_backward, X.dtype, arrays, (M, K, N), N * padded(K), M * padded(N))
+        packed = [self._scratch(max(N * padded(K), M * padded(N)), X.dtype) for _ in range(self.threads)]
+        self._run(matmul.matmul_bias_backward, arrays, (M, K, N), *packed)
         return results
 
 
