@@ -211,7 +211,7 @@ def matmul_bias(
     for w, or empty if that is not worth it; strips: scratch of its own."""
     W, widest = Matrix(w, 0, N, 1), 2 * lanes(w)
     if len(packed) > 0 and (threads - 1) * widest < N:
-        # By columns no thread needs what another one has packed: half of W takes 25 us to get from another core's cache.
+        # By columns no thread needs what another one has packed: 25 us to get half of W from another core's cache.
         n, end = share(N, widest, t, threads)
         pack(K, n, end, N, widest, W, packed, 0)
         A, Z = Matrix(x, 0, K, 1), Matrix(z, n, N, 1)
