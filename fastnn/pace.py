@@ -20,10 +20,13 @@ class Pace:
         self.step_seconds: dict[int, float] = {}
         self.known: set[int] = set()  # numbers of threads whose time is more than an order of magnitude
         self.until_trial = 0.0
+        # Trials in a row that the other number won, and whether the best one has run since: the first to run is the one
+        # that finds all caches cold, so that one trial is not enough.
+        self.wins, self.run_since = 0, True
 
     def next(self) -> tuple[int, int]:
         """Threads, and how many steps to take with them."""
-        if self.best not in self.known:
+        if self.best not in self.known or not self.run_since:
             return self.best, self._steps(self.best, TRIAL_SECONDS)
         short = self.step_seconds[self.best] < TRIAL_SECONDS
         if short and self.other != self.best and (self.other not in self.known or self.until_trial <= 0):
@@ -40,7 +43,11 @@ class Pace:
         self.until_trial -= seconds
         if seconds >= TRIAL_SECONDS / 2:
             self.known.add(threads)
-        if threads == self.other:
-            self.until_trial = AGAIN_SECONDS
-        if self.other in self.known and self.step_seconds[self.other] < self.step_seconds[self.best]:
-            self.best, self.other = self.other, self.best
+        if threads == self.best:
+            self.run_since = True
+        elif threads in self.known:
+            won = self.step_seconds[threads] < self.step_seconds[self.best]
+            self.wins = self.wins + 1 if won else 0
+            self.until_trial, self.run_since = (0.0, False) if self.wins == 1 else (AGAIN_SECONDS, True)
+            if self.wins > 1:
+                self.best, self.other, self.wins = self.other, self.best, 0
