@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from numba import extending, njit, types
 from numpy.typing import NDArray
 
-from . import cache
+from . import cache, linking
 
 Array = NDArray[Any]  # float32 or float64, C-contiguous, indexed flat from an offset
 F = TypeVar("F", bound=Callable[..., object])
@@ -18,7 +18,7 @@ F = TypeVar("F", bound=Callable[..., object])
 FASTMATH = {"reassoc", "contract", "arcp", "afn", "nsz"}
 
 
-def _compile(function: F, **how: bool) -> F:
+def _compile(function: F, **how: Any) -> F:
     """Without the GIL; division by zero gives infinity, as in NumPy.
 
     Without numba's runtime, too (_nrt): what allocates does not compile, and references to arrays are not counted,
@@ -41,7 +41,7 @@ def _compile(function: F, **how: bool) -> F:
 
 def kernel(function: F) -> F:
     """A compiled function that only others call: what Python would need takes a third of the time to compile."""
-    compiled = _compile(function, no_cpython_wrapper=True)
+    compiled = _compile(function, no_cpython_wrapper=True, pipeline_class=linking.PartCompiler)
     made: Any = compiled
 
     def refuse(*arguments: Any, **named: Any) -> None:
@@ -53,8 +53,11 @@ def kernel(function: F) -> F:
 
 
 def entry(function: F) -> F:
-    """A kernel that Python calls, kept for the next process."""
-    return cache.keep(_compile(function))  # type: ignore[no-any-return]
+    """A kernel that Python calls, kept for the next process; in other kernels it is a part like any of them."""
+    made: Any = _compile(function, pipeline_class=linking.WholeCompiler)
+    part: Any = kernel(function)
+    made.get_call_template, made.get_overload = part.get_call_template, part.get_overload
+    return cache.keep(made)  # type: ignore[no-any-return]
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:

@@ -1,0 +1,62 @@
+"""How kernels become one piece of machine code: the parts unoptimized, the whole once.
+
+numba optimizes every function by itself and translates it to machine code, then all over again inside each of its
+callers: a trainer of a hundred kernels, most of them inlined, took 20 seconds. Here a kernel that only others call
+stays as it was written, and what Python calls is linked from all of its parts, optimized and translated once: 11
+seconds, and the same machine code but for the order of some instructions.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.core import codegen, compiler
+
+
+class _Part(codegen.JITCodeLibrary):  # type: ignore[misc]
+    """The code of one kernel, for whoever calls it; there is nothing in it that Python could run."""
+
+    def add_linking_library(self, library: Any) -> None:
+        self._linking_libraries.append(library)
+
+    def finalize(self) -> None:
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        return 0
+
+    @property
+    def codegen(self) -> _Part:
+        return self
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """For exceptions and Python objects, which kernels do not have."""
+
+
+class _Whole(codegen.JITCodeLibrary):  # type: ignore[misc]
+    """The code of one function that Python calls, and of all kernels that it calls."""
+
+    _linking_libraries: list[Any]
+
+    def finalize(self) -> None:
+        found: dict[Any, None] = {}
+        new = self._linking_libraries
+        while new:
+            found.update(dict.fromkeys(new))
+            inner = [library for part in new if isinstance(part, _Part) for library in part._linking_libraries]
+            new = [library for library in dict.fromkeys(inner) if library not in found]
+        self._linking_libraries = list(found)
+        super().finalize()
+
+
+def _make_compiler(kind: type) -> Any:
+    class Compiler(compiler.Compiler):  # type: ignore[misc]
+        def __init__(self, typing_context: Any, target_context: Any, library: Any, *rest: Any) -> None:
+            made = kind(target_context.codegen(), kind.__name__)
+            made.enable_object_caching()
+            super().__init__(typing_context, target_context, made, *rest)
+
+    return Compiler
+
+
+PartCompiler, WholeCompiler = _make_compiler(_Part), _make_compiler(_Whole)
