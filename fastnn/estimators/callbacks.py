@@ -25,6 +25,11 @@ class Notifier:
             self._fit = estimator._init_callback_context(max_subtasks=subtasks)
             self._fit.call_on_fit_task_begin(estimator=estimator, **data)
 
+    @property
+    def listens(self) -> bool:
+        """Whether there is any callback to tell."""
+        return self._fit is not None
+
     def epoch_begins(self) -> None:
         """A pass over the data, or an iteration of lbfgs."""
         if self._fit is not None:

@@ -27,6 +27,9 @@ Array = NDArray[Any]
 
 AUTO_BATCH = 200  # rows of a batch where batch_size is "auto"
 
+# Of epochs that run in one go: their order is kept, eight bytes a row.
+ROWS_AT_ONCE = 200_000
+
 
 class Epochs:
     """Trains an estimator's network and keeps the estimator's attributes up to date, epoch by epoch."""
@@ -67,7 +70,7 @@ class Epochs:
         estimator.n_iter_ = 0
         try:
             while not stop and estimator.n_iter_ < epochs:
-                stop = self._epoch()
+                stop = self._some_epochs(epochs - estimator.n_iter_)
                 if not stop and not once and estimator.n_iter_ == estimator.max_iter:
                     warn_not_converged(estimator.max_iter)
         except KeyboardInterrupt:
@@ -75,19 +78,35 @@ class Epochs:
         finally:
             self._bring_home()
 
-    def _epoch(self) -> bool:
-        """One pass over the rows and what follows it; returns whether to stop."""
-        estimator, memory = self.estimator, self.memory
+    def _epochs_at_once(self, left: int) -> int:
+        """How many epochs cannot be the last but for their number, with nothing to be done between them.
+
+        Threads then begin once for all of them, which takes 0.1 ms: a fifth of an epoch of 1800 rows.
+        """
+        estimator, m = self.estimator, len(self.rows.X)
+        if self.held_out or self.notifier.listens or estimator.verbose or self.memory.schedule.kind == "invscaling":
+            return 1
+        patience = estimator.n_iter_no_change - estimator._no_improvement_count + 1
+        return int(max(1, min(left, patience, ROWS_AT_ONCE // m)))
+
+    def _some_epochs(self, left: int) -> bool:
+        """At most `left` passes over the rows and what follows them; returns whether to stop."""
+        estimator, memory, m = self.estimator, self.memory, len(self.rows.X)
+        epochs, before = self._epochs_at_once(left), self.state.epochs
         self.notifier.epoch_begins()
         if self.trainer.optimizer.learning_rate != memory.learning_rate:
             self.trainer.optimizer = replace(self.optimizer, learning_rate=memory.learning_rate)
-        order = estimator._random.next_order(len(self.rows.X), estimator.shuffle)
-        losses = np.zeros(1)
+        order = np.concatenate([estimator._random.next_order(m, estimator.shuffle) for _ in range(epochs)])
+        losses, diverged = np.zeros(epochs), False
         try:
-            self.trainer.run(losses, np.zeros(1, np.int64), order, None)
+            self.trainer.run(losses, np.zeros(epochs, np.int64), order, None)
         except Diverged:
+            diverged = True
+        finally:
+            for loss in losses[: self.state.epochs - before]:
+                self._record(float(loss / m))
+        if diverged:
             return self._diverged()
-        self._record(float(losses[0] / len(self.rows.X)))
         memory.learning_rate = memory.schedule.after_epoch(memory.learning_rate, estimator.t_)
         plateau = self._plateau()
         return self.notifier.epoch_ends(self._fitted_so_far) or plateau
