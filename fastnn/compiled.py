@@ -77,13 +77,14 @@ def batch_of(layout: Layout, B: int) -> Batch:
         labels=aligned(B, whole),
         targets=aligned(B * N, dtype),
         losses=aligned(B, np.dtype(np.float64)),
+        room=aligned(layout.room, dtype),
     )
 
 
 def scratch_of(layout: Layout, B: int, inputs: int) -> Scratch:
     """A thread's own, for batches of B rows, of so many inputs."""
     return Scratch(
-        tile=aligned(max(STRIP * WIDEST, 2 * int(layout.layers[0, K_])) * layout.lanes, layout.dtype),
+        tile=aligned(max(max(STRIP * WIDEST, 2 * int(layout.layers[0, K_])) * layout.lanes, layout.room), layout.dtype),
         strip=aligned(B * STRIP, layout.dtype),
         packed=aligned(B * layout.widest, layout.dtype),
         inputs=aligned(B * inputs, layout.dtype),
@@ -363,8 +364,9 @@ def _predict_few(architecture: Architecture, state: State, X: Array, output: str
     if [array.nbytes for array in parameters] != sizes:
         raise ValueError("The network's weights or biases have been resized; expected the shapes they were made with.")
     addresses = np.array([array.__array_interface__["data"][0] for array in parameters], np.int64)
-    values, out = np.empty(m * layout.block, dtype), np.empty(m * architecture.sizes[-1], dtype)
-    inference.predict_few(layout.layers, addresses, rows_of(X), m, LOSSES.index(output), values, out)
+    values, room = np.empty(m * layout.block, dtype), np.empty(layout.room, dtype)
+    out = np.empty(m * architecture.sizes[-1], dtype)
+    inference.predict_few(layout.layers, addresses, rows_of(X), m, LOSSES.index(output), values, room, out)
     return out.reshape(m, -1)
 
 

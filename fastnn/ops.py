@@ -122,7 +122,8 @@ def softmax(z: ArrayLike, out: Array | None = None, *, threads: int | None = Non
     (Z,) = _arrays(z=z)
     m, N = _rows("z", Z)
     P = _result(out, Z)
-    _in_parts(softmax_kernels.softmax, (Z, P), m, N, threads)
+    rooms = _scratch(Z.dtype, *[_room_size(N)] * thread_count(threads))
+    _in_parts(softmax_kernels.softmax, (Z, P), m, N, threads, rooms)
     return _deliver(P, out)
 
 
@@ -152,7 +153,8 @@ def softmax_cross_entropy(z: ArrayLike, labels: ArrayLike) -> tuple[Array, Array
         raise ValueError(f"labels holds {wanted[row]} in row {row}; expected 0 to {N - 1}.")
     dZ, rows = np.array(Z, order="C"), np.empty(m)
     labels64 = np.array(wanted, np.int64, order="C")
-    losses.softmax_cross_entropy(dZ.reshape(-1), 0, m, N, labels64, 0, 1 / max(m, 1), rows, 0)
+    (room,) = _scratch(Z.dtype, _room_size(N))
+    losses.softmax_cross_entropy(dZ.reshape(-1), 0, m, N, labels64, 0, 1 / max(m, 1), 0.0, rows, 0, room)
     return rows, dZ
 
 
@@ -280,12 +282,21 @@ def _packed_size(K: int, N: int) -> int:
     return K * (-(-N // PADDING) * PADDING)
 
 
-def _in_parts(kernel: Any, arrays: tuple[Array, ...], m: int, N: int, threads: int | None) -> None:
-    """kernel(*arrays, offset, rows, N) over m rows of N numbers."""
+def _room_size(N: int) -> int:
+    """Numbers of scratch for rows of N, whatever the dtype; see kernels/softmax.py."""
+    return (N + softmax_kernels.ROOM) * PADDING
+
+
+def _in_parts(
+    kernel: Any, arrays: tuple[Array, ...], m: int, N: int, threads: int | None, rooms: list[Array] | None = None
+) -> None:
+    """kernel(*arrays, offset, rows, N) over m rows of N numbers; with rooms also scratch of each thread's own."""
     flat = [array.reshape(-1) for array in arrays]
-    _split(
-        lambda begin, end, t: kernel(*flat, begin * N, end - begin, N), m, 1, m * N / NUMBERS_WORTH_A_THREAD, threads
-    )
+
+    def part(begin: int, end: int, t: int) -> None:
+        kernel(*flat, begin * N, end - begin, N, *([] if rooms is None else [rooms[t]]))
+
+    _split(part, m, 1, m * N / NUMBERS_WORTH_A_THREAD, threads)
 
 
 def _activation(kernel: Any, z: ArrayLike, out: Array | None, threads: int | None) -> Array:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .architecture import ACTIVATIONS, FROM_INPUT, Architecture
 from .kernels import network as kernel
 from .kernels.simd import REGISTER_BYTES
+from .kernels.softmax import ROOM
 
 Array = NDArray[Any]
 ALIGNMENT = 64  # bytes of a cache line, and of the widest register
@@ -28,8 +29,9 @@ class Layout:
     """Where every layer's arrays lie in the flat ones, for one architecture and dtype.
 
     layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row
-    of a block takes in `values`, all layers together. widest: the most columns of a W, padded. first_panel:
-    registers of the widest panel of the first layer's W. dropout: a rate for each hidden layer, or none.
+    of a block takes in `values`, all layers together. room: numbers of scratch for the outputs. widest: the most
+    columns of a W, padded. first_panel: registers of the widest panel of the first layer's W. dropout: a rate for each
+    hidden layer, or none.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Layout:
             row[kernel.GRADIENT] = self.block
             self.block += self._padded(size, self.lanes)
         self._keep(architecture, dropout)
+        self.room = (architecture.sizes[-1] + ROOM) * self.lanes
         self.widest = max(self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) for row in self.layers[:-1])
 
     def _keep(self, architecture: Architecture, dropout: tuple[float, ...]) -> None:

@@ -120,17 +120,46 @@ def copy_sign(typing: Any, x: Vector, sign: Vector) -> Any:
     return x(x, sign), generate
 
 
+def _float_bits(x: Any) -> tuple[ir.VectorType, list[ir.Constant]]:
+    """Integers as wide as the numbers of x; the width of their fraction, the fraction's bits, and the bits of one."""
+    bits, mantissa, one = (32, 23, 0x3F800000) if x.dtype == types.float32 else (64, 52, 0x3FF0000000000000)
+    form = ir.VectorType(ir.IntType(bits), x.lanes)
+    return form, [ir.Constant(form, [value] * x.lanes) for value in (mantissa, (1 << mantissa) - 1, one)]
+
+
 @intrinsic
 def power_of_two(typing: Any, n: Vector) -> Any:
     """2.0**n for n + ROUNDER as a sum, whose last bits are n's: they become the exponent's, whatever they are."""
-    bits, mantissa, one = (32, 23, 0x3F800000) if n.dtype == types.float32 else (64, 52, 0x3FF0000000000000)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        form = ir.VectorType(ir.IntType(bits), n.lanes)
-        shift, bias = (ir.Constant(form, [value] * n.lanes) for value in (mantissa, one))
+        form, (shift, _, bias) = _float_bits(n)
         return builder.bitcast(builder.add(builder.shl(builder.bitcast(args[0], form), shift), bias), args[0].type)
 
     return n(n), generate
+
+
+@intrinsic
+def exponent(typing: Any, x: Vector) -> Any:
+    """The whole number n with 2.0**n <= x < 2.0**(n + 1), of numbers that are positive and normal."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        form, (mantissa, _, one) = _float_bits(x)
+        bits = builder.sub(builder.bitcast(args[0], form), one)
+        return builder.sitofp(builder.ashr(bits, mantissa), args[0].type)
+
+    return x(x), generate
+
+
+@intrinsic
+def fraction(typing: Any, x: Vector) -> Any:
+    """x / 2.0**exponent(x), of at least 1 and less than 2."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        form, (_, below_one, one) = _float_bits(x)
+        bits = builder.or_(builder.and_(builder.bitcast(args[0], form), below_one), one)
+        return builder.bitcast(bits, args[0].type)
+
+    return x(x), generate
 
 
 @intrinsic
@@ -169,23 +198,5 @@ def sum_lanes(typing: Any, x: Vector) -> Any:
         zero = ir.Constant(args[0].type.element, 0.0)
         name = f"llvm.vector.reduce.fadd.{suffix(args[0].type)}"
         return call(builder, name, args[0].type.element, [zero, args[0]], fastmath=("reassoc",))
-
-    return x.dtype(x), generate
-
-
-@intrinsic
-def max_lanes(typing: Any, x: Vector) -> Any:
-    """The largest lane, by halves; any lane where some are NaN. LLVM's own reduction goes lane by lane, 160 cycles."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        value, count = args[0], x.lanes
-        while count > 1:
-            count //= 2
-            low, high = (
-                builder.shuffle_vector(value, value, ir.Constant(ir.VectorType(ir.IntType(32), count), list(lanes)))
-                for lanes in (range(count), range(count, 2 * count))
-            )
-            value = builder.select(builder.fcmp_ordered(">", low, high), low, high)
-        return builder.extract_element(value, ir.IntType(32)(0))
 
     return x.dtype(x), generate

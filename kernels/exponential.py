@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.polynomial import Chebyshev, Polynomial
 
-from .arithmetic import absolute, by_dtype, horner, multiply_add, opaque, power_of_two, where
+from .arithmetic import absolute, by_dtype, exponent, fraction, horner, multiply_add, opaque, power_of_two, where
 from .compile import kernel
 
 # (exp(r) - 1) / r for |r| <= log(2) / 2. For float32 interpolated at Chebyshev's points: within 4e-9 with one term less
@@ -52,13 +52,22 @@ def exp_any(x: Any) -> Any:
     return where(x > 0.0, 1.0 / e, e)
 
 
-# log(1 + e) = 2 atanh(s) with s = e / (2 + e), at most 1/3: its Taylor series in s**2.
+# log(1 + e) = 2 atanh(s) with s = e / (2 + e), between -1/3 and 1/3: its Taylor series in s**2.
 LOG_SINGLE = tuple(2 / (2 * k + 1) for k in range(8))
 LOG_DOUBLE = tuple(2 / (2 * k + 1) for k in range(17))
 
 
 @kernel
 def log_1_plus(e: Any) -> Any:
-    """log(1 + e) of a vector, for 0 <= e <= 1."""
+    """log(1 + e) of a vector, for -1/2 <= e <= 1."""
     s = e / (2.0 + e)
     return s * horner(s * s, by_dtype(e, LOG_SINGLE, LOG_DOUBLE))
+
+
+@kernel
+def log(x: Any) -> Any:
+    """log(x) of a vector of normal numbers, for x >= 1 or NaN."""
+    n, m = exponent(x), fraction(x)
+    high = m > math.sqrt(2)
+    n, m = where(high, n + 1.0, n), where(high, 0.5 * m, m)
+    return where(x < math.inf, multiply_add(math.log(2), n, log_1_plus(m - 1.0)), x)

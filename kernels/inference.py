@@ -30,13 +30,15 @@ def predict(t: int, threads: int, network: Network, data: Data, m: int, batch: B
         for i in range(0, B * N, width):
             n = min(width, B * N - i)
             store_first(out, start * N + i, n, load_first(batch.values, z + i, n, 0.0, 1))
-        finish(data.loss, out, start * N, B, N)
+        finish(data.loss, out, start * N, B, N, batch.room)
 
 
 @entry
-def predict_few(layers: Array, addresses: Array, rows: Rows, m: int, loss: int, values: Array, out: Array) -> None:
+def predict_few(
+    layers: Array, addresses: Array, rows: Rows, m: int, loss: int, values: Array, room: Array, out: Array
+) -> None:
     """The same for so few rows that packing the weights would take longer: they are where `addresses` says, W and b of
-    every layer in turn. values (m * block,): scratch."""
+    every layer in turn. values (m * block,) and room, see softmax.py: scratch."""
     last = len(layers) - 1
     for i in range(m):
         widen_row(rows, i, values, i * layers[0, K_], layers[0, K_])
@@ -50,14 +52,14 @@ def predict_few(layers: Array, addresses: Array, rows: Rows, m: int, loss: int, 
         multiply(m, N, K, A, Matrix(W, 0, N, 1), Matrix(b, 0, 0, 1), Z)
         if layer < last - 1:
             activate(layers[layer, ACTIVATION], values, values, Z.offset, m * N)
-    finish(loss, out, 0, m, layers[last - 1, N_])
+    finish(loss, out, 0, m, layers[last - 1, N_], room)
 
 
 @kernel
-def finish(loss: int, out: Array, at: int, rows: int, N: int) -> None:
+def finish(loss: int, out: Array, at: int, rows: int, N: int, room: Array) -> None:
     """From logits to probabilities, if the loss has any."""
     if loss == SOFTMAX:
-        softmax(out, out, at, rows, N)
+        softmax(out, out, at, rows, N, room)
     elif loss == BINARY:
         activate(SIGMOID, out, out, at, rows * N)
 

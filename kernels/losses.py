@@ -11,78 +11,29 @@ from typing import Any
 
 import numpy as np
 
-from .arithmetic import absolute, first, max_lanes, multiply_add, sum_lanes, where
+from .arithmetic import absolute, first, multiply_add, sum_lanes, where
 from .compile import Array, entry, kernel
-from .exponential import exp, exp_any, log_1_plus
-from .simd import full, lanes, load_first, store_first
-from .softmax import softmax_row
+from .exponential import exp, exp_any, log, log_1_plus
+from .simd import full, lanes, load, load_first, store, store_first
+from .softmax import exponentials, gather, scatter
 
 SOFTMAX, BINARY, SQUARED, POISSON, ABSOLUTE, HUBER = 0, 1, 2, 3, 4, 5
 
 
 @kernel
-def _one_hot(lane: int, one: Any) -> Any:
-    """One in this lane, if there is such a lane, zero in the others."""
-    return where(first(lane + 1, one), where(first(lane, one), 0.0, one), 0.0)
-
-
-@kernel
-def _beats(x: Any, chosen: float, lane: int, one: Any) -> Any:
-    """One where a logit would be the row's argmax rather than the chosen one in `lane`: the first of equals wins."""
-    return where(first(lane, x), where(x < chosen, 0.0, one), where(x > chosen, one, 0.0))
-
-
-@kernel
-def _short_row(z: Array, begin: int, N: int, label: int, scale: float) -> Any:
-    """A row within one register, where it stays; returns the largest logit, the sum of exp(z - largest), and if right.
-
-    Up to 16 classes: 20 ns a row, where storing and loading it between the passes takes 90.
-    """
-    chosen, one = z[begin + label], full(z, 1.0, 1)
-    x = load_first(z, begin, N, -math.inf, 1)
-    largest = max_lanes(x)
-    e = exp(x - largest)
-    whole = sum_lanes(e)
-    store_first(z, begin, N, (e / whole - _one_hot(label, one)) * scale)
-    return largest, whole, sum_lanes(_beats(x, chosen, label, one)) == 0.0
-
-
-@kernel
-def _long_row(z: Array, begin: int, N: int, label: int, scale: float) -> Any:
-    """The same for a row of any length."""
-    width, chosen, one = lanes(z), z[begin + label], full(z, 1.0, 1)
-    beaten = full(z, 0.0, 1)
-    for j in range(0, N, width):
-        beaten = beaten + _beats(load_first(z, begin + j, min(width, N - j), -math.inf, 1), chosen, label - j, one)
-    largest, whole = softmax_row(z, z, begin, N)
-    for j in range(0, N, width):
-        n = min(width, N - j)
-        dz = (load_first(z, begin + j, n, 0.0, 1) - _one_hot(label - j, one)) * scale
-        store_first(z, begin + j, n, dz)
-    return largest, whole, sum_lanes(beaten) == 0.0
+def _argmax_and_mean(room: Array, N: int) -> Any:
+    """Which of N columns is each row's largest, the first of equals, and the rows' means; see softmax.py for room."""
+    width = lanes(room)
+    largest, best, mean = load(room, 0, 1), full(room, 0.0, 1), load(room, 0, 1) / float(N)
+    for j in range(1, N):
+        z = load(room, j * width, 1)
+        best, largest = where(z > largest, float(j), best), where(z > largest, z, largest)
+        mean = multiply_add(1.0 / N, z, mean)
+    return best, mean
 
 
 @entry
 def softmax_cross_entropy(
-    z: Array, offset: int, rows: int, N: int, labels: Array, label0: int, scale: float, losses: Array, loss0: int
-) -> int:
-    """loss = log(sum(exp(z))) - z[label]; dz = (softmax(z) - onehot(label)) * scale."""
-    count = 0
-    short = lanes(z) >= N
-    for i in range(rows):
-        begin, label = offset + i * N, labels[label0 + i]
-        chosen = np.float64(z[begin + label])
-        if short:
-            largest, whole, right = _short_row(z, begin, N, label, scale)
-        else:
-            largest, whole, right = _long_row(z, begin, N, label, scale)
-        losses[loss0 + i] = math.log(np.float64(whole)) + (np.float64(largest) - chosen)
-        count += right
-    return count
-
-
-@entry
-def smooth_cross_entropy(
     z: Array,
     offset: int,
     rows: int,
@@ -93,19 +44,30 @@ def smooth_cross_entropy(
     smoothing: float,
     losses: Array,
     loss0: int,
+    room: Array,
 ) -> int:
-    """softmax_cross_entropy with (1 - smoothing) * onehot + smoothing / N instead of one-hot rows."""
-    right = 0
-    for i in range(rows):
-        begin, label, mean = offset + i * N, labels[label0 + i], 0.0
-        chosen = np.float64(z[begin + label])
-        for j in range(begin, begin + N):
-            mean += np.float64(z[j]) / N
-        right += softmax_cross_entropy(z, begin, 1, N, labels, label0 + i, scale, losses, loss0 + i)
-        losses[loss0 + i] += smoothing * (chosen - mean)
-        for j in range(begin, begin + N):
-            z[j] -= scale * smoothing / N
-        z[begin + label] += scale * smoothing
+    """loss = log(sum(exp(z))) - sum(y * z), dz = (softmax(z) - y) * scale for y = (1 - smoothing) * onehot + smoothing
+    / N. room ((N + ROOM) * lanes,): scratch."""
+    width, right = lanes(z), 0
+    of_best, of_largest, of_log = N * width, (N + 1) * width, (N + 2) * width
+    for i in range(0, rows, width):
+        begin, high, loss = offset + i * N, min(width, rows - i), loss0 + i
+        gather(z, begin, high, N, room)
+        for r in range(high):
+            losses[loss + r] = z[begin + r * N + labels[label0 + i + r]]
+        best, mean = _argmax_and_mean(room, N)
+        largest, whole = exponentials(room, N)
+        scatter(room, N, scale / whole, scale * smoothing / N, z, begin, high)
+        # largest - chosen comes first: both may be large where log(whole) is small.
+        store(room, of_best, best)
+        store(room, of_largest, largest - smoothing * mean if smoothing > 0.0 else largest)
+        store(room, of_log, log(whole))
+        for r in range(high):
+            label = labels[label0 + i + r]
+            z[begin + r * N + label] -= (1.0 - smoothing) * scale
+            less = np.float64(room[of_largest + r]) - (1.0 - smoothing) * losses[loss + r]
+            losses[loss + r] = np.float64(room[of_log + r]) + less
+            right += room[of_best + r] == label
     return right
 
 
@@ -232,15 +194,14 @@ def loss_backward(
     parameter: float,
     losses: Array,
     loss0: int,
+    room: Array,
 ) -> int:
     """The loss with this number. labels (rows,) for SOFTMAX, targets (rows * N,) for the others.
 
-    parameter: SOFTMAX's label smoothing, HUBER's delta.
+    parameter: SOFTMAX's label smoothing, HUBER's delta. room: SOFTMAX's.
     """
     if loss == SOFTMAX:
-        if parameter > 0.0:
-            return smooth_cross_entropy(z, offset, rows, N, labels, 0, scale, parameter, losses, loss0)
-        return softmax_cross_entropy(z, offset, rows, N, labels, 0, scale, losses, loss0)
+        return softmax_cross_entropy(z, offset, rows, N, labels, 0, scale, parameter, losses, loss0, room)
     if loss == BINARY:
         return binary_cross_entropy(z, offset, rows, N, targets, 0, scale, losses, loss0)
     if loss == POISSON:

@@ -33,13 +33,14 @@ class Data(NamedTuple):
 
 class Batch(NamedTuple):
     """Rows that pass through a network together: their places in the data, the layers' values and gradients, and each
-    row's label, targets and loss (float64)."""
+    row's label, targets and loss (float64). room: scratch for the outputs, see softmax.py."""
 
     values: Array
     numbers: Array
     labels: Array
     targets: Array
     losses: Array
+    room: Array
 
 
 @kernel
@@ -127,7 +128,18 @@ def rows_loss(network: Network, data: Data, batch: Batch, B: int, begin: int, en
     z = B * network.layers[last, INPUT] + begin * N
     labels, targets = batch.labels[begin:], batch.targets[begin * N :]
     right = loss_backward(
-        data.loss, batch.values, z, end - begin, N, labels, targets, scale, data.parameter, batch.losses, begin
+        data.loss,
+        batch.values,
+        z,
+        end - begin,
+        N,
+        labels,
+        targets,
+        scale,
+        data.parameter,
+        batch.losses,
+        begin,
+        batch.room,
     )
     if len(data.weights) > 0:
         weigh(data, batch, z, N, begin, end)

@@ -31,8 +31,9 @@ from .sync import share
 class Scratch(NamedTuple):
     """A thread's own: a strip of dW; a strip of A and all of dZ of one layer, brought together; features of the batch.
 
-    tile (STRIP * PANEL,), or all rows of a dW that is scattered; strip (B * STRIP,); packed (B * N padded,);
-    inputs (B * K,), if threads share the first layer by its columns; cuts (2 * B,) int64.
+    tile (STRIP * PANEL,), or all rows of a dW that is scattered, or what the outputs need, see softmax.py; strip
+    (B * STRIP,); packed (B * N padded,); inputs (B * K,), if threads share the first layer by its columns; cuts
+    (2 * B,) int64.
     """
 
     tile: Array

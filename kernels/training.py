@@ -78,7 +78,7 @@ def train_minibatches(
         start = step % batches * batch_size
         B, at = min(batch_size, m - start), epoch * m + start
         begin, end = share(B, TILE_ROWS, t, threads)
-        own = Batch(batch.values, order[at : at + B], batch.labels, batch.targets, batch.losses)
+        own = Batch(batch.values, order[at : at + B], batch.labels, batch.targets, batch.losses, scratch.tile)
         if parts.by_columns:
             n, last_column = own_columns(network, parts, 0, t, threads)
             input_layer(network, data, own, scratch.inputs, B, 0, B, n, last_column - n)

@@ -21,7 +21,7 @@ ENTRIES = {
     """,
     "inference": "predict evaluate",
     "losses": """
-        softmax_cross_entropy smooth_cross_entropy binary_cross_entropy squared_error poisson absolute_error huber
+        softmax_cross_entropy binary_cross_entropy squared_error poisson absolute_error huber
     """,
     "matmul": "matmul_bias matmul_bias_backward",
     "softmax": "softmax softmax_backward",

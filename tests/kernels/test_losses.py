@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from fastnn import reference
 from fastnn.kernels import losses
 from fastnn.kernels.compile import entry
+from fastnn.kernels.simd import REGISTER_BYTES
+from fastnn.kernels.softmax import ROOM
 
 Array = NDArray[Any]
 DType = np.dtype[Any]
@@ -17,8 +19,32 @@ Guarded = Callable[[Any], Array]
 Close = Callable[..., None]
 Case = tuple[Array, Array, str]
 
+
+def room(z: Array, N: int) -> Array:
+    """Scratch for rows of N, no larger than it has to be."""
+    return np.full((N + ROOM) * REGISTER_BYTES // z.itemsize, np.nan, z.dtype)
+
+
+def softmax_cross_entropy(
+    z: Array,
+    offset: int,
+    rows: int,
+    N: int,
+    labels: Array,
+    label0: int,
+    scale: float,
+    losses_out: Array,
+    loss0: int,
+    smoothing: float = 0.0,
+) -> int:
+    """The kernel, in the form of the others."""
+    return losses.softmax_cross_entropy(
+        z, offset, rows, N, labels, label0, scale, smoothing, losses_out, loss0, room(z, N)
+    )
+
+
 KERNELS = {
-    "softmax": losses.softmax_cross_entropy,
+    "softmax": softmax_cross_entropy,
     "sigmoid": losses.binary_cross_entropy,
     "identity": losses.squared_error,
 }
@@ -37,8 +63,9 @@ def loss_backward(
     parameter: float,
     losses_out: Array,
     loss0: int,
+    room: Array,
 ) -> int:
-    return losses.loss_backward(loss, z, offset, rows, N, labels, targets, scale, parameter, losses_out, loss0)
+    return losses.loss_backward(loss, z, offset, rows, N, labels, targets, scale, parameter, losses_out, loss0, room)
 
 
 NUMBERS = {"softmax": losses.SOFTMAX, "sigmoid": losses.BINARY, "identity": losses.SQUARED}
@@ -125,11 +152,28 @@ def test_by_number(case: Case, guarded: Guarded) -> None:
     dz, rows = guarded(z), guarded(np.full(ROWS, np.nan))
     labels = guarded(y if output == "softmax" else np.zeros(0, np.int64))
     targets = guarded(np.zeros(0, z.dtype) if output == "softmax" else y)
-    right = loss_backward(NUMBERS[output], dz, 0, ROWS, z.shape[1], labels, targets, 0.5, 0.0, rows, 0)
+    right = loss_backward(
+        NUMBERS[output], dz, 0, ROWS, z.shape[1], labels, targets, 0.5, 0.0, rows, 0, room(z, z.shape[1])
+    )
     expected_dz, expected_rows, expected_right = run(case, guarded, 0.5)
     np.testing.assert_array_equal(dz.reshape(z.shape), expected_dz)
     np.testing.assert_array_equal(rows, expected_rows)
     assert right == expected_right
+
+
+@pytest.mark.parametrize("rows", [1, 15, 16, 17, 40])
+def test_many_rows(rows: int, size: int, dtype: DType, guarded: Guarded, rng: np.random.Generator) -> None:
+    """A row's figures do not depend on the rows beside it."""
+    z, labels = (rng.normal(size=(rows, size)) * 4).astype(dtype), rng.integers(size, size=rows)
+    dz, found = guarded(z), guarded(np.full(rows, np.nan))
+    right = softmax_cross_entropy(dz, 0, rows, size, guarded(labels), 0, 0.5, found, 0)
+    one_dz, one_found, one_right = z.copy(), np.full(rows, np.nan), 0
+    for row in range(rows):
+        flat = one_dz.reshape(-1)
+        one_right += softmax_cross_entropy(flat, row * size, 1, size, labels, row, 0.5, one_found, row)
+    np.testing.assert_array_equal(dz.reshape(z.shape), one_dz)
+    np.testing.assert_array_equal(found, one_found)
+    assert right == one_right == (z.argmax(axis=1) == labels).sum()
 
 
 @pytest.mark.parametrize("output", KERNELS)
@@ -139,6 +183,15 @@ def test_nothing_to_do(output: str, dtype: DType, guarded: Guarded) -> None:
     assert KERNELS[output](z, 0, 0, 4, y, 0, 1.0, rows, 0) == 0
     np.testing.assert_array_equal(z, 7)
     np.testing.assert_array_equal(rows, 7)
+
+
+def test_loss_of_equal_logits(dtype: DType, guarded: Guarded, assert_close: Close) -> None:
+    """log(N), to its last digits, for every N up to a thousand."""
+    sizes = np.arange(1, 1001)
+    found = np.full(len(sizes), np.nan)
+    for i, N in enumerate(sizes):
+        softmax_cross_entropy(guarded(np.full(N, 3, dtype)), 0, 1, N, np.zeros(1, np.int64), 0, 1.0, found, i)
+    assert_close(found.astype(dtype), np.log(sizes), 4)
 
 
 def test_largest_logits(size: int, guarded: Guarded) -> None:
@@ -195,7 +248,7 @@ def test_infinite_logit(z: float, y: int, dtype: DType, guarded: Guarded) -> Non
 
 DELTA = 0.7
 OTHERS: dict[str, tuple[str, float, Callable[..., int]]] = {
-    "smooth": ("softmax", 0.3, lambda *a: losses.smooth_cross_entropy(*a[:7], 0.3, *a[7:])),
+    "smooth": ("softmax", 0.3, lambda *a: softmax_cross_entropy(*a, 0.3)),
     "smooth_sigmoid": ("sigmoid", 0.3, losses.binary_cross_entropy),
     "poisson": ("poisson", 0.0, losses.poisson),
     "absolute_error": ("absolute_error", 0.0, losses.absolute_error),
@@ -238,7 +291,7 @@ def test_other_losses(
 
     again, rows_again = guarded(z), guarded(np.full(ROWS, np.nan))
     labels, targets = (given, np.zeros(0, dtype)) if loss == "softmax" else (np.zeros(0, np.int64), given)
-    numbers = again, 0, ROWS, size, guarded(labels), guarded(targets), 1 / ROWS, parameter, rows_again, 0
+    numbers = again, 0, ROWS, size, guarded(labels), guarded(targets), 1 / ROWS, parameter, rows_again, 0, room(z, size)
     assert loss_backward(NUMBER_OF[loss], *numbers) == right
     np.testing.assert_array_equal(again, dz[OFFSET:-OFFSET])
     np.testing.assert_array_equal(rows_again, rows[OFFSET:-OFFSET])
