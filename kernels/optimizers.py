@@ -5,12 +5,13 @@ p is the flat array of parameters, g its gradient, m and v what the optimizer re
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .arithmetic import multiply_add, square_root
+from .arithmetic import by_dtype, estimated_root, exact_square_root, multiply_add, where
 from .compile import Array, kernel
-from .simd import lanes, load, load_first, store, store_first
+from .simd import REGISTER_BYTES, lanes, load, load_first, store, store_first
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM, ADAMW = 0, 1, 2, 3, 4, 5
 
@@ -26,6 +27,28 @@ class Rule(NamedTuple):
     beta_2: float
     epsilon: float
     scaled_epsilon: bool
+
+
+# The least normal numbers: below, nothing is left of a square but its order of magnitude.
+LEAST_SINGLE, LEAST_DOUBLE = 2.0**-126, 2.0**-1022
+AVX512 = REGISTER_BYTES == 64
+
+
+@kernel
+def _better(x: Any, y: Any) -> Any:
+    """One step of Newton's for y = 1 / sqrt(x), which doubles its digits."""
+    return multiply_add(0.5 * y, 1.0 - x * y * y, y)
+
+
+@kernel
+def root(x: Any) -> Any:
+    """The square root, to its last digit or two. The CPU's own takes as long as the division beside it: without, Adam
+    takes 3.7 ns a register, with it 6.5."""
+    if not AVX512:
+        return exact_square_root(x)
+    y = _better(x, estimated_root(x))
+    s = x * by_dtype(x, y, _better(x, y))
+    return where(x < by_dtype(x, LEAST_SINGLE, LEAST_DOUBLE), 0.0, where(x < math.inf, s, x))
 
 
 # --- one rule each: from the parameters w, their gradient dw and what is remembered to w, m and v after the step; rate
@@ -55,7 +78,7 @@ def _nesterov(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: f
 def _rmsprop(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float, unbias: float) -> Any:
     dw = multiply_add(decay, w, dw)
     square = multiply_add(rule.rho, m, (1.0 - rule.rho) * dw * dw)
-    return w - rule.learning_rate * dw / (square_root(square) + rule.epsilon), square, v
+    return w - rule.learning_rate * dw / (root(square) + rule.epsilon), square, v
 
 
 @kernel
@@ -66,7 +89,7 @@ def _adam(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float
         w = multiply_add(-rule.learning_rate * decay, w, w)
     mean = multiply_add(rule.beta_1, m, (1.0 - rule.beta_1) * dw)
     square = multiply_add(rule.beta_2, v, (1.0 - rule.beta_2) * dw * dw)
-    return w - rate * mean / multiply_add(unbias, square_root(square), rule.epsilon), mean, square
+    return w - rate * mean / multiply_add(unbias, root(square), rule.epsilon), mean, square
 
 
 def _make_update(step: Callable[..., Any], slots: int) -> Callable[..., None]:
