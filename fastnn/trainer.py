@@ -1,4 +1,4 @@
-"""What a backend does for `MLP`: the compiled one in compiled.py, the one to read and to compare with in plain.py."""
+"""What a backend does for `MLP`: the compiled one in compiled/, the one to read and to compare with in plain.py."""
 
 from __future__ import annotations
 

@@ -55,9 +55,9 @@ def square_weights(network: Network, squares: Array, t: int, threads: int) -> No
 
 
 @kernel
-def objective(terms: Terms, weighted: bool, losses: Array, B: int, scale: float) -> float:
-    """A batch's loss and penalty times its rows; `losses` are of its rows, `scale` is one by what they count."""
-    value = total(losses, 0, B)
+def objective(terms: Terms, weighted: bool, loss: float, B: int, scale: float) -> float:
+    """A batch's loss and penalty times its rows; `loss` is the sum of theirs, `scale` is one by what they count."""
+    value = loss
     if weighted:
         value *= B * scale
     value /= terms.divisor

@@ -276,24 +276,38 @@ shards_step = _make_weights_step(shards_begin, shards_weights, shards_bias)
 
 @kernel
 def add_gradients(
-    network: Network, data: Data, block: int, batch: Batch, B: int, scratch: Scratch, out: Array, out0: int, fresh: bool
+    network: Network,
+    data: Data,
+    columns: Lists,
+    first: int,
+    batch: Batch,
+    B: int,
+    begin: int,
+    end: int,
+    scratch: Scratch,
+    out: Array,
+    out0: int,
+    fresh: bool,
 ) -> None:
-    """The gradient of a block of rows, laid out as the parameters; added to what is there unless `fresh`."""
-    layers, nothing = network.layers, Matrix(network.zero, 0, 0, 1)
+    """The gradient of rows begin..end of a batch of B, laid out as the parameters; added to what is there unless
+    `fresh`. columns: these rows' features, if they are lists, by columns, from list `first` on."""
+    layers, nothing, depth = network.layers, Matrix(network.zero, 0, 0, 1), end - begin
     for layer in range(len(layers) - 1):
         K, N, dw = layers[layer, K_], layers[layer, N_], out0 + layers[layer, WEIGHTS]
-        pack_dz(network, batch, B, layer, 0, N, scratch)
+        dZ = Matrix(batch.values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
+        pack(depth, 0, N, N, layers[layer, PANEL], dZ, scratch.packed, 0)
         if layer == 0 and len(data.lists.starts) > 0:
-            add_columns(network, data.blocks, block * (K + 1), B, scratch.packed, out, dw, fresh)
+            add_columns(network, columns, first, depth, scratch.packed, out, dw, fresh)
         else:
-            A = B * layers[layer, INPUT]
+            A = B * layers[layer, INPUT] + begin * K
             for k in range(0, K, STRIP):
                 rows, n = min(STRIP, K - k), 0
-                copy_strip(rows, B, Matrix(batch.values, A + k, 1, K), scratch.strip, 0)
+                copy_strip(rows, depth, Matrix(batch.values, A + k, 1, K), scratch.strip, 0)
                 while n < N:
                     wide = panel_width(out, N - n, layers[layer, PANEL])
-                    C, dZ = Matrix(out, dw + n * K + k * wide, wide, 1), Matrix(scratch.packed, n * B, wide, 1)
-                    multiply_panel(rows, wide, B, Matrix(scratch.strip, 0, 1, STRIP), dZ, nothing if fresh else C, C)
+                    C, packed = Matrix(out, dw + n * K + k * wide, wide, 1), Matrix(scratch.packed, n * depth, wide, 1)
+                    strip = Matrix(scratch.strip, 0, 1, STRIP)
+                    multiply_panel(rows, wide, depth, strip, packed, nothing if fresh else C, C)
                     n += wide
-        db, dZ = out0 + layers[layer, BIAS], Matrix(batch.values, B * layers[layer + 1, GRADIENT], N, 1)
-        sum_columns(B, N, dZ, nothing if fresh else Matrix(out, db, 0, 1), out, db)
+        db = out0 + layers[layer, BIAS]
+        sum_columns(depth, N, dZ, nothing if fresh else Matrix(out, db, 0, 1), out, db)

@@ -11,7 +11,7 @@ from fastnn import MLP, csr
 sparse = pytest.importorskip("scipy.sparse")
 
 Array = NDArray[Any]
-m, K, N = 90, 40, 4
+m, K, N = 150, 40, 4
 FORMATS = ["csr_array", "csr_matrix", "csc_array", "coo_array", "lil_array"]
 
 
@@ -33,7 +33,7 @@ def trained(X: Any, **how: Any) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32", "float64", "int16"])
-@pytest.mark.parametrize("batch_size", [None, 16])
+@pytest.mark.parametrize("batch_size", [None, 16, 140])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_same_bits_as_dense(kind: str, batch_size: int | None, threads: int) -> None:
     X = features(kind)

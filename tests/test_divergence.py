@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from fastnn import MLP, Diverged
 
 Array = NDArray[Any]
-m, K, B = 50, 4, 16
+m, K, B = 140, 4, 47
 X = np.random.default_rng(0).normal(size=(m, K))
 y = X.sum(axis=1) + np.random.default_rng(1).normal(size=m)
-BATCHES = {None: 1, B: 4, m: 1}
+BATCHES = {None: 1, B: 3, m: 1}
 
 backends = pytest.mark.parametrize("backend", ["numba", "numpy"])
 batches = pytest.mark.parametrize("batch_size", BATCHES)

@@ -45,7 +45,7 @@ def trained(
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("batch_size", [64, None])
+@pytest.mark.parametrize("batch_size", [64, 640, None])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_going_on_is_the_same_as_going_on_at_once(backend: str, batch_size: int | None, optimizer: str) -> None:
     how: dict[str, Any] = {"backend": backend, "batch_size": batch_size, "optimizer": optimizer, "weight_decay": 0.01}
@@ -87,7 +87,7 @@ def test_every_epoch_takes_every_row_once_in_an_order_of_its_own(backend: str) -
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("batch_size", [64, None])
+@pytest.mark.parametrize("batch_size", [64, 640, None])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_any_number_of_threads_gives_the_same_bits(dtype: str, batch_size: int | None, optimizer: str) -> None:
     for features in (PIXELS, X, X.astype(np.float64)):
@@ -186,7 +186,7 @@ def test_one_row(backend: str, batch_size: int | None) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("batch_size", [64, None])
+@pytest.mark.parametrize("batch_size", [64, 640, None])
 def test_history(backend: str, batch_size: int | None) -> None:
     net = MLP([K, 17, N], backend=backend)
     before = net.loss(X, LABELS), net.score(X, LABELS)
@@ -199,7 +199,7 @@ def test_history(backend: str, batch_size: int | None) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("batch_size", [64, None])
+@pytest.mark.parametrize("batch_size", [64, 640, None])
 def test_validation_is_what_loss_and_score_say(backend: str, batch_size: int | None) -> None:
     net, alone = MLP([K, 17, N], backend=backend), MLP([K, 17, N], backend=backend)
     held_out = X[:100], LABELS[:100]

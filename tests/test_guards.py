@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -51,11 +54,15 @@ class Fence:
             assert (memory[end:] == 0xA5).all(), "written after the end of a buffer"
 
 
+def modules_of(package: ModuleType) -> list[ModuleType]:
+    return [import_module(f"{package.__name__}.{module.name}") for module in iter_modules(package.__path__)]
+
+
 @pytest.fixture
 def fence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fence]:
     fence = Fence()
-    for module in (packing, compiled, features):
-        monkeypatch.setattr(module, "aligned", fence.aligned)
+    for module in (packing, features, *modules_of(compiled)):
+        monkeypatch.setattr(module, "aligned", fence.aligned, raising=False)
     yield fence
     assert fence.taken
     fence.check()
@@ -63,7 +70,7 @@ def fence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fence]:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("batch_size", [None, 1, 7, 64])
+@pytest.mark.parametrize("batch_size", [None, 1, 7, 64, 130])
 def test_training(fence: Fence, shape: tuple[int, ...], dtype: str, batch_size: int | None) -> None:
     rng = np.random.default_rng(0)
     m = 131 if batch_size else 300

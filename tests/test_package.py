@@ -102,7 +102,7 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     assert len(set(names)) == len(names)
     held = {name for name in names if ".dist-info/" not in name}
     sources = {f"fastnn/{path.name}" for path in (ROOT / "fastnn").glob("*.py")}
-    for folder in ("kernels", "data", "commands", "plots", "estimators"):
+    for folder in ("kernels", "data", "commands", "compiled", "plots", "estimators"):
         sources |= {f"fastnn/{folder}/{path.name}" for path in (ROOT / "fastnn" / folder).glob("*.py")}
     files = {
         f"fastnn/data/{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")

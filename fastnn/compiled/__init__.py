@@ -1,0 +1,31 @@
+"""Training and prediction by the compiled kernels: a Backend, see fastnn/trainer.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from ..kernels import cache
+from .forward import evaluate, predict
+from .gradient import Gradient
+from .ways import Trainer
+
+__all__ = ["Gradient", "Trainer", "evaluate", "messages", "predict"]
+
+
+@contextmanager
+def messages(tell: Callable[[str], None]) -> Iterator[None]:
+    """See trainer.Backend."""
+
+    told: list[str] = []
+
+    def compiling(name: str) -> None:
+        if not told:
+            tell("compiling the kernels for this CPU, once: about 12 seconds ...")
+        told.append(name)
+
+    cache.listeners.append(compiling)
+    try:
+        yield
+    finally:
+        cache.listeners.remove(compiling)

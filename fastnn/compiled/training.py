@@ -1,0 +1,148 @@
+"""Whole epochs inside one kernel in every thread: what all ways of training have in common."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import workers
+from ..architecture import Architecture
+from ..errors import Diverged
+from ..kernels.network import Network
+from ..kernels.optimizers import Rule
+from ..kernels.rows import Data
+from ..kernels.steps import Memory
+from ..kernels.sync import DIVERGED, SLOTS, STEPS
+from ..optimizers import OPTIMIZERS
+from ..pace import Pace
+from ..packing import Layout, aligned
+from ..trainer import Plan, Poll, State
+
+Array = NDArray[Any]
+
+
+class Training(ABC):
+    """Packs the State at the start, runs kernels on it, and unpacks it at the end: see trainer.Trainer.
+
+    m: rows of the data. batch_size: rows of a step. threads: at most so many have something to do. network, slots: the
+    packed network, and what the optimizer remembers, which `call` changes.
+    """
+
+    layout: Layout
+    network: Network
+    slots: list[Array]
+    batch_size: int
+
+    def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan, threads: int) -> None:
+        self.architecture, self.state, self.data, self.m, self.threads = architecture, state, data, m, threads
+        self.optimizer, self.objective = plan.optimizer, plan.objective
+        self.dtype = state.weights[0].dtype
+        self.none = np.zeros(0, self.dtype)
+        self.control = np.zeros(SLOTS, np.int64)
+        self.pace = Pace(threads)
+
+    def pack(self, panel: int) -> tuple[Network, list[Array]]:
+        """A copy of the network, and of what the optimizer remembers. panel: see Layout.first_panel."""
+        state, objective = self.state, self.objective
+        self.layout = Layout(self.architecture, self.dtype, panel, dropout=objective.dropout, seed=objective.seed)
+        slots = [aligned(self.layout.params, self.dtype) for _ in state.slots]
+        for flat, slot in zip(slots, state.slots, strict=True):
+            self.layout.pack(flat, slot[: len(state.weights)], slot[len(state.weights) :])
+        return self.layout.network(state.weights, state.biases), slots
+
+    def compile(self) -> None:
+        """In the main thread, before any other calls the kernel."""
+        self.call(np.zeros(0), np.zeros(0, np.int64), np.zeros(0, np.int64), 0, 0, 0, 1)
+
+    @abstractmethod
+    def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
+        """Thread t's part of steps first..last. losses, right, order: as for `run`."""
+
+    def rule(self) -> Rule:
+        """The optimizer's numbers."""
+        o = self.optimizer
+        numbers = o.learning_rate, o.momentum, o.rho, o.beta_1, o.beta_2, o.epsilon, o.scaled_epsilon
+        return Rule(OPTIMIZERS.index(o.name), *numbers)
+
+    def memory(self, slots: list[Array]) -> Memory:
+        """The same slots as kernels take them."""
+        first, second, *_ = *slots, self.none, self.none
+        return Memory(first, second, self.state.steps)
+
+    def prepare(self, threads: int) -> None:
+        """What has to be done before so many threads run."""
+        return
+
+    def run(self, losses: Array, right: Array, order: Array | None, poll: Poll | None) -> None:
+        """See trainer.Trainer."""
+        before, epochs, taken = [flat.copy() for flat in self._changing()], len(losses), 0
+        batches = -(-(self.m if order is None else len(order) // epochs) // self.batch_size)
+        order = np.zeros(0, np.int64) if order is None else order
+        try:
+            while taken < epochs * batches and not self.control[DIVERGED]:
+                threads, steps = self.pace.next()
+                begin, last = time.perf_counter(), min(taken + steps, epochs * batches)
+                try:
+                    self._run(losses, right, order, taken, last, threads, poll)
+                finally:
+                    steps = int(self.control[STEPS])
+                    taken += steps
+                self.pace.measured(threads, max(steps, 1), time.perf_counter() - begin)
+                if poll is not None:
+                    poll(taken)
+        finally:
+            diverged = bool(self.control[DIVERGED])
+            good = self._keep_finite(before, order, epochs, taken)
+            self.state.steps += good
+            self.state.epochs += good // batches
+        if diverged or good < taken:
+            batch = self.state.unfinished.steps + good % batches + 1
+            raise Diverged(self.state.epochs + 1, batch, self.optimizer.learning_rate)
+
+    def _changing(self) -> list[Array]:
+        return [self.network.params, self.network.transposed, *self.slots]
+
+    def _run(
+        self, losses: Array, right: Array, order: Array, first: int, last: int, threads: int, poll: Poll | None
+    ) -> None:
+        """Steps first..last; poll is told how many of all have been taken."""
+        self.control[:] = 0
+        self.prepare(threads)
+        workers.run(
+            lambda t: self.call(losses, right, order, first, last, t, threads),
+            threads,
+            self.control,
+            None if poll is None else lambda: poll(first + int(self.control[STEPS])),
+        )
+
+    def _keep_finite(self, before: list[Array], order: Array, epochs: int, taken: int) -> int:
+        """How many of the steps taken left all weights finite; later ones are undone.
+
+        Mostly it is the last one that did not, but a weight can be infinite for some steps before a loss shows it.
+        """
+        if self.layout.is_finite(self.network.params):
+            return taken
+        good, bad, steps = 0, taken, taken - 1
+        while bad - good > 1:
+            self._repeat(before, order, epochs, steps)
+            good, bad = (steps, bad) if self.layout.is_finite(self.network.params) else (good, steps)
+            steps = (good + bad) // 2
+        self._repeat(before, order, epochs, good)
+        return good
+
+    def _repeat(self, before: list[Array], order: Array, epochs: int, steps: int) -> None:
+        """This run once more, but only so many steps of it, which give the same bits."""
+        for flat, saved in zip(self._changing(), before, strict=True):
+            flat[:] = saved
+        self._run(np.zeros(epochs), np.zeros(epochs, np.int64), order, 0, steps, self.threads, None)
+
+    def finish(self) -> None:
+        """See trainer.Trainer."""
+        count = len(self.state.weights)
+        self.layout.unpack(self.network.params, self.state.weights, self.state.biases)
+        for flat, slot in zip(self.slots, self.state.slots, strict=True):
+            self.layout.unpack(flat, slot[:count], slot[count:])

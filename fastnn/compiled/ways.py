@@ -1,0 +1,255 @@
+"""The three ways to train: all rows in a step, mini-batches, and mini-batches with a copy of the network a thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..architecture import Architecture
+from ..csr import CSR
+from ..features import batch_room, compress, compress_blocks, no_lists
+from ..kernels import training as kernels
+from ..kernels.penalty import ROWS_SQUARED, Terms
+from ..kernels.rows import BLOCK, Data
+from ..kernels.simd import REGISTER_BYTES, TILE_ROWS
+from ..kernels.sparse import WIDEST
+from ..kernels.steps import Parts, Shards
+from ..packing import aligned
+from ..trainer import Plan, State
+from .memory import batch_of, data_of, scratch_of
+from .training import Training
+
+Array = NDArray[Any]
+
+# Full-batch gradients are summed in this many parts at most, whatever the number of threads.
+SHARDS = 16
+
+# The first layer is shared by its columns if the busiest thread has at most so many times its even share of them.
+UNEVEN = 1.35
+
+# From this many epochs on leaving out the zeros pays, in mini-batches and in the full batch: finding them in MNIST
+# takes 25 ms on two threads; an epoch then takes 50 ms less, a step on all rows 10.
+WORTH_COMPRESSING = 2, 4
+
+# Copies of a network are worth it up to so many parameters: 512 KB of float32 with Adam's memory and two gradients.
+MOST_COPIED = 1 << 15
+# Rows that a part of a batch has at least: with 16, 24-64-8 took 6 ms an epoch, without parts 4.5.
+SHARD_ROWS = 64
+
+
+def Trainer(
+    architecture: Architecture,
+    state: State,
+    X: Array | CSR,
+    Y: Array,
+    plan: Plan,
+    sample_weight: Array | None = None,
+) -> Training:
+    """See trainer.Backend."""
+    data = data_of(X, Y, architecture, state.weights[0].dtype, plan.objective, sample_weight)
+    data = without_zeros(data, X, state.weights[0].dtype, plan)
+    way: type[FullBatch | MiniBatches | Replicas] = FullBatch
+    if plan.batch_size is not None:
+        way = Replicas if is_copied(architecture, min(plan.batch_size, len(X))) else MiniBatches
+    training = way(architecture, state, data, len(X), plan)
+    training.compile()
+    return training
+
+
+def without_zeros(data: Data, X: Array | CSR, dtype: np.dtype[Any], plan: Plan) -> Data:
+    """The features as lists where that is asked for, or where it pays."""
+    auto = plan.sparse == "auto"
+    worth = plan.epochs >= WORTH_COMPRESSING[plan.batch_size is None] if auto else bool(plan.sparse)
+    if not worth or isinstance(X, CSR):
+        return data
+    return data._replace(lists=compress(X, dtype, plan.threads, always=not auto))
+
+
+def is_copied(architecture: Architecture, batch_size: int) -> bool:
+    """Whether less goes from core to core if every thread has a copy of the network: its gradient, not what a batch
+    makes of it. Not a matter of threads, because the order of sums depends on it."""
+    parameters = sum((K + 1) * N for K, N in architecture.layers)
+    values = batch_size * (2 * sum(architecture.sizes[1:]) - architecture.sizes[-1])
+    return shards_of_a_batch(batch_size) > 1 and parameters <= min(values, MOST_COPIED)
+
+
+def sharing(N: int, dtype: np.dtype[Any], threads: int, *, lists: bool) -> tuple[int, bool]:
+    """How the first layer's W with N columns is laid out for so many threads: registers of its widest panel, and
+    whether threads share it by its columns.
+
+    Lists are read once for every panel, so that wide ones are better; by columns is better where it can be even.
+    """
+    registers = -(-N * dtype.itemsize // REGISTER_BYTES)
+    if lists and registers <= 2:
+        return 2, False
+    for panel in (8, 4) if lists else (2,):
+        panels = -(-registers // panel)
+        busiest = min(-(-panels // threads) * panel, registers)
+        if threads > 1 and panels >= threads and busiest * threads <= UNEVEN * registers:
+            return panel, True
+    return WIDEST if lists else 2, False
+
+
+def shards_of_a_batch(batch_size: int) -> int:
+    """In how many parts a batch's gradients are summed, whatever the number of threads: a power of two."""
+    parts = 1
+    while batch_size // (2 * parts) >= SHARD_ROWS:
+        parts *= 2
+    return parts
+
+
+def shards_of(parts: int, size: int, dtype: np.dtype[Any], generations: int = 1) -> Shards:
+    """Room for the gradients of so many parts of the rows."""
+    count = generations * parts
+    return Shards(aligned(count * size, dtype), np.zeros(count), np.zeros(count, np.int64), parts, size)
+
+
+class FullBatch(Training):
+    """One step an epoch, on all rows."""
+
+    def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
+        parts, self.batch_size = min(SHARDS, -(-m // BLOCK)), m
+        super().__init__(architecture, state, data, m, plan, min(plan.threads, parts))
+        lists, K = len(data.lists.starts) > 0, architecture.sizes[0]
+        if lists:
+            self.data = data._replace(blocks=compress_blocks(data.lists, m, K, BLOCK, plan.threads))
+        panel, _ = sharing(architecture.sizes[1], self.dtype, self.threads, lists=lists)
+        self.network, self.slots = self.pack(panel)
+        rows = min(BLOCK, m)
+        self.shards = shards_of(parts, self.layout.params, self.dtype)
+        self.blocks = [batch_of(self.layout, rows) for _ in range(self.threads)]
+        self.scratch = [scratch_of(self.layout, rows, 0) for _ in range(self.threads)]
+        self.parts = Parts(False, no_lists(self.dtype))
+
+    def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
+        kernels.train_full_batch(
+            t,
+            threads,
+            self.control,
+            self.network,
+            self.data,
+            self.m,
+            first,
+            last,
+            self.rule(),
+            self.optimizer.weight_decay,
+            self.memory(self.slots),
+            self.blocks[t],
+            self.parts,
+            self.scratch[t],
+            self.shards,
+            losses,
+            right,
+        )
+
+
+class _Batches(Training):
+    """What both ways of mini-batches share."""
+
+    def __init__(
+        self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan, batch_size: int, parts: int
+    ) -> None:
+        self.batch_size = batch_size
+        super().__init__(architecture, state, data, m, plan, min(plan.threads, parts))
+        squares = sum(-(-K // ROWS_SQUARED) for K, _ in architecture.layers)
+        self.terms = Terms(float(self.objective.penalty), float(self.objective.divisor), np.zeros(squares))
+        self.lists, self.inputs = len(data.lists.starts) > 0, architecture.sizes[0]
+
+    def rows_of_an_epoch(self, losses: Array, order: Array) -> int:
+        """In a run that goes on with an epoch they are those that are left of it."""
+        return len(order) // max(1, len(losses))
+
+    def columns(self, regions: int) -> Any:
+        """Room for a batch's features by columns, if they are lists."""
+        if not self.lists:
+            return no_lists(self.dtype)
+        return batch_room(self.data.lists, self.batch_size, self.inputs, regions)
+
+
+class MiniBatches(_Batches):
+    """Threads share every product of a step, and every layer's weights."""
+
+    def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
+        batch_size = min(plan.batch_size or m, m)
+        super().__init__(architecture, state, data, m, plan, batch_size, -(-batch_size // TILE_ROWS))
+        panel, by_columns = sharing(architecture.sizes[1], self.dtype, self.threads, lists=self.lists)
+        self.network, self.slots = self.pack(panel)
+        self.batch = batch_of(self.layout, batch_size)
+        self.parts = Parts(by_columns, self.columns(self.threads))
+        inputs = self.inputs if by_columns and not self.lists else 0
+        self.scratch = [scratch_of(self.layout, batch_size, inputs) for _ in range(self.threads)]
+        self.right = np.zeros(8 * self.threads, np.int64)
+
+    def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
+        kernels.train_minibatches(
+            t,
+            threads,
+            self.control,
+            self.network,
+            self.data,
+            self.rows_of_an_epoch(losses, order),
+            order,
+            self.batch_size,
+            first,
+            last,
+            self.rule(),
+            self.optimizer.weight_decay,
+            self.terms,
+            self.memory(self.slots),
+            self.batch,
+            self.parts,
+            self.scratch[t],
+            self.right,
+            losses,
+            right,
+        )
+
+
+class Replicas(_Batches):
+    """Every thread has a copy of the network, and takes every step with it along the sum of all threads' gradients."""
+
+    def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
+        batch_size = min(plan.batch_size or m, m)
+        parts = shards_of_a_batch(batch_size)
+        super().__init__(architecture, state, data, m, plan, batch_size, parts)
+        panel, _ = sharing(architecture.sizes[1], self.dtype, 1, lists=self.lists)
+        self.copies = [self.pack(panel) for _ in range(self.threads)]
+        self.network, self.slots = self.copies[0]
+        self.shards = shards_of(parts, self.layout.params, self.dtype, generations=2)
+        self.batch = batch_of(self.layout, batch_size)
+        self.parts = [Parts(False, self.columns(1)) for _ in range(self.threads)]
+        self.scratch = [scratch_of(self.layout, batch_size, 0) for _ in range(self.threads)]
+
+    def prepare(self, threads: int) -> None:
+        """Bring the copies of all but the first thread, which alone may have run, up to date."""
+        for network, slots in self.copies[1:threads]:
+            network.params[:], network.transposed[:] = self.network.params, self.network.transposed
+            for flat, newest in zip(slots, self.slots, strict=True):
+                flat[:] = newest
+
+    def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
+        network, slots = self.copies[t]
+        kernels.train_replicas(
+            t,
+            threads,
+            self.control,
+            network,
+            self.data,
+            self.rows_of_an_epoch(losses, order),
+            order,
+            self.batch_size,
+            first,
+            last,
+            self.rule(),
+            self.optimizer.weight_decay,
+            self.terms,
+            self.memory(slots),
+            self.batch,
+            self.parts[t],
+            self.scratch[t],
+            self.shards,
+            losses,
+            right,
+        )
