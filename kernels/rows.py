@@ -17,7 +17,7 @@ class Data(NamedTuple):
     """Features, and what the outputs should be: labels (m,) int64 for softmax, targets (m * N,) for other losses.
 
     lists: the features' rows without their zeros, used instead of `rows` unless they are empty. blocks: for the full
-    batch also their columns, BLOCK rows at a time: list b * (K + 1) + k is column k of block b. loss and parameter: see
+    batch also their columns, some rows at a time: list b * (K + 1) + k is column k of block b. loss and parameter: see
     `loss_backward`. weights: what each row counts (m,) float64, or empty.
     """
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arithmetic import multiply_add
+from .arithmetic import lowest_bit, multiply_add, nonzero_lanes
 from .compile import Array, entry, kernel
 from .matmul import Matrix, panel_width
 from .network import BIAS, K_, KEPT, LINE, N_, PANEL, WEIGHTS, Network, Rows, widen_row
@@ -67,22 +67,23 @@ def count_nonzeros(t: int, threads: int, rows: Rows, m: int, K: int, line: Array
 
 @entry
 def compress_rows(t: int, threads: int, rows: Rows, m: int, K: int, line: Array, out: Lists) -> None:
-    """Thread t's rows, row by row; out.starts is filled already.
-
-    Every number is written, and the next one over it if it was zero: no branch that the CPU could not foresee.
-    """
+    """Thread t's rows, row by row; out.starts is filled already."""
     begin, end = share(m, 1, t, threads)
+    places, codes, values, width, coded = out.places, out.codes, out.values, lanes(line), len(out.codes) > 0
     for i in range(begin, end):
         widen_row(rows, i, line, 0, K)
-        j, last, k = out.starts[i], out.starts[i + 1], 0
-        while j < last and k < K:  # K, in case somebody writes to the data meanwhile
-            out.places[j] = k
-            if len(out.codes) > 0:
-                out.codes[j] = np.uint8(line[k])
-            else:
-                out.values[j] = line[k]
-            j += line[k] != 0.0
-            k += 1
+        j, last = out.starts[i], out.starts[i + 1]
+        for first in range(0, K, width):
+            left = nonzero_lanes(load_first(line, first, K - first, 0.0, 1))
+            while left != 0 and j < last:  # last, in case somebody writes to the data meanwhile
+                k = first + lowest_bit(left)
+                left &= left - 1
+                set_item(places, j, k)
+                if coded:
+                    set_item(codes, j, np.uint8(item(line, k)))
+                else:
+                    set_item(values, j, item(line, k))
+                j += 1
 
 
 @kernel

@@ -56,13 +56,18 @@ class Parts(NamedTuple):
 
 
 class Shards(NamedTuple):
-    """Full-batch gradients of each fixed share of the rows (parts * size,), their losses (float64) and right rows."""
+    """Gradients of each fixed share of the rows (parts * size,), their losses (float64) and right rows.
+
+    Of the full batch a share is some grains of so many rows; `block` of them pass through the network together.
+    """
 
     gradients: Array
     losses: Array
     right: Array
     parts: int
     size: int
+    grain: int
+    block: int
 
 
 class Memory(NamedTuple):

@@ -188,6 +188,8 @@ def train_replicas(
             shards.right[turn:],
             shards.parts,
             shards.size,
+            shards.grain,
+            shards.block,
         )
         s_begin, s_end = share(shards.parts, 1, t, threads)
         for s in range(s_begin, s_end):
@@ -228,13 +230,13 @@ def shard_gradient(
     shards: Shards,
 ) -> None:
     """Loss, right rows and gradient of shard s of all m rows, block after block; gives up when STOP is set."""
-    begin, end = share(m, BLOCK, s, shards.parts)
+    begin, end = share(m, shards.grain, s, shards.parts)
     shards.losses[s], shards.right[s] = 0.0, 0
-    for start in range(begin, end, BLOCK):
+    for start in range(begin, end, shards.block):
         if atomic_load(control, STOP):
             atomic_store(control, STOPPING, 1)
             return
-        B = min(BLOCK, end - start)
+        B = min(shards.block, end - start)
         for i in range(B):
             batch.numbers[i] = start + i
         input_layer(network, data, batch, batch.values, B, 0, B, 0, network.layers[0, N_])
@@ -242,7 +244,7 @@ def shard_gradient(
         backward(network, batch.values, B, 0, B, 0)
         shards.losses[s] += total(batch.losses, 0, B)
         out0, fresh = s * shards.size, start == begin
-        first = start // BLOCK * (network.layers[0, K_] + 1)
+        first = start // shards.block * (network.layers[0, K_] + 1)
         add_gradients(network, data, data.blocks, first, batch, B, 0, B, scratch, shards.gradients, out0, fresh)
 
 

@@ -23,6 +23,8 @@ from .training import Training
 
 Array = NDArray[Any]
 
+L1_BYTES = 1 << 15
+
 # Full-batch gradients are summed in this many parts at most, whatever the number of threads.
 SHARDS = 16
 
@@ -100,25 +102,36 @@ def shards_of_a_batch(batch_size: int) -> int:
     return parts
 
 
-def shards_of(parts: int, size: int, dtype: np.dtype[Any], generations: int = 1) -> Shards:
+def shards_of(
+    parts: int, size: int, dtype: np.dtype[Any], generations: int = 1, grain: int = BLOCK, block: int = BLOCK
+) -> Shards:
     """Room for the gradients of so many parts of the rows."""
     count = generations * parts
-    return Shards(aligned(count * size, dtype), np.zeros(count), np.zeros(count, np.int64), parts, size)
+    return Shards(aligned(count * size, dtype), np.zeros(count), np.zeros(count, np.int64), parts, size, grain, block)
+
+
+def grain_of(N: int, m: int, dtype: np.dtype[Any]) -> int:
+    """How many rows' columns are compressed together: so many that the gradients of the first layer's N outputs fill
+    most of L1. 784-10-10: lists of 96 entries rather than 24, 7.2 ms rather than 9.9 on one thread."""
+    row = -(-N * dtype.itemsize // REGISTER_BYTES) * REGISTER_BYTES
+    grain = min(max(L1_BYTES // row // BLOCK, 1), 4) * BLOCK
+    return grain if m >= SHARDS * grain else BLOCK
 
 
 class FullBatch(Training):
     """One step an epoch, on all rows."""
 
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
-        parts, self.batch_size = min(SHARDS, -(-m // BLOCK)), m
-        super().__init__(architecture, state, data, m, plan, min(plan.threads, parts))
         lists, K = len(data.lists.starts) > 0, architecture.sizes[0]
+        grain = grain_of(architecture.sizes[1], m, state.weights[0].dtype)
+        parts, block, self.batch_size = min(SHARDS, -(-m // grain)), grain if lists else BLOCK, m
+        super().__init__(architecture, state, data, m, plan, min(plan.threads, parts))
         if lists:
-            self.data = data._replace(blocks=compress_blocks(data.lists, m, K, BLOCK, plan.threads))
+            self.data = data._replace(blocks=compress_blocks(data.lists, m, K, block, plan.threads))
         panel, _ = sharing(architecture.sizes[1], self.dtype, self.threads, lists=lists)
         self.network, self.slots = self.pack(panel)
-        rows = min(BLOCK, m)
-        self.shards = shards_of(parts, self.layout.params, self.dtype)
+        rows = min(block, m)
+        self.shards = shards_of(parts, self.layout.params, self.dtype, grain=grain, block=block)
         self.blocks = [batch_of(self.layout, rows) for _ in range(self.threads)]
         self.scratch = [scratch_of(self.layout, rows, 0) for _ in range(self.threads)]
         self.parts = Parts(False, no_lists(self.dtype))
