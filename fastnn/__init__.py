@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from .estimators import MLPClassifier, MLPRegressor
     from .history import History
     from .initializers import Initializer
-    from .mlp import MLP, load
+    from .loading import load
+    from .mlp import MLP
 
 __version__ = "0.1.0"
 __all__ = [
@@ -40,7 +41,7 @@ __all__ = [
 # Imported when first used, so that `python -m fastnn.train --help` need not wait for numpy and numba.
 _HOMES = {
     "MLP": "mlp",
-    "load": "mlp",
+    "load": "loading",
     "Diverged": "errors",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",

@@ -245,12 +245,6 @@ class MLP:
         storage.save(path, storage.Checkpoint(self.architecture, self._state))
 
 
-def load(path: str | PathLike[str], *, backend: str = "numba") -> MLP:
-    """The network that MLP.save wrote, or a run's checkpoint. Raises OSError, or ValueError for any other file; nothing
-    in a file is ever executed."""
-    return network(storage.load(path), backend=backend)
-
-
 def network(checkpoint: storage.Checkpoint, *, backend: str = "numba") -> MLP:
     """The network of a checkpoint, whose arrays it takes over."""
     architecture, state = checkpoint.architecture, checkpoint.state

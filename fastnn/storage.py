@@ -1,5 +1,7 @@
 """Checkpoints: a network and its training in one safetensors file, whose header holds what is no array as JSON.
 
+An estimator's file is a network's with a description and arrays of its own, which `estimators` makes and checks.
+
 A file is checked as a whole, byte for byte, before anything in it is used. No pickle: nothing in it can be executed.
 """
 
@@ -9,6 +11,8 @@ import hashlib
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import IO, Any
 
@@ -38,6 +42,8 @@ MOST_COUNTED = 1 << 53  # kernels count in 64 bits
 _CHECKSUM = rb"\"checksum\": \""
 _ZEROS = "0" * 64
 
+_ESTIMATOR = "estimator."  # begins the names of an estimator's own arrays
+
 
 @dataclass
 class Checkpoint:
@@ -45,6 +51,7 @@ class Checkpoint:
 
     settings: how the run was asked for, as `Settings.as_dict` has it; empty for a network saved by itself.
     data: what is known of the rows it was trained on, by name; empty for a network saved by itself.
+    estimator, arrays: what an estimator is besides its network, as JSON and as arrays; empty for all else.
     """
 
     architecture: Architecture
@@ -52,6 +59,8 @@ class Checkpoint:
     history: History = field(default_factory=History)
     settings: dict[str, Any] = field(default_factory=dict)
     data: dict[str, Any] = field(default_factory=dict)
+    estimator: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Array] = field(default_factory=dict)
 
 
 # --- saving
@@ -78,6 +87,8 @@ def content_of(checkpoint: Checkpoint) -> bytearray:
         "settings": checkpoint.settings,
         "data": checkpoint.data,
     }
+    if checkpoint.estimator:
+        described["estimator"] = checkpoint.estimator
     content = bytearray(bytes_of(_tensors(checkpoint), {"fastnn": json.dumps(described, allow_nan=False)}))
     length = int.from_bytes(content[:8], "little")
     if length > MOST_HEADER:
@@ -92,6 +103,7 @@ def _tensors(checkpoint: Checkpoint) -> dict[str, Array]:
     tensors = dict(zip(_parameter_names(checkpoint.architecture), state.weights + state.biases, strict=True))
     for s, slot in enumerate(state.slots):
         tensors |= dict(zip(_parameter_names(checkpoint.architecture, f"slots.{s}."), slot, strict=True))
+    tensors |= {f"{_ESTIMATOR}{name}": array for name, array in checkpoint.arrays.items()}
     return tensors | {f"history.{name}": np.array(values, np.float64) for name, values in history.items()}
 
 
@@ -109,15 +121,22 @@ def load(path: files.StrPath) -> Checkpoint:
     with _opened(name) as file:
         header, described = _header(name, file)
         _check_checksum(name, file, header, described)
-        try:
+        with refusing(name):
             checkpoint = _described(described)
             _check_tensors(header, checkpoint)
             file.seek(0)
             _fill(checkpoint, tensors_from(file.read()))
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            said = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise ValueError(f"{name} is no checkpoint of fastnn: {said.rstrip('.')}.") from None
     return checkpoint
+
+
+@contextmanager
+def refusing(name: str) -> Iterator[None]:
+    """Within it, what a file of this name holds is looked at: whatever is wrong with it becomes one ValueError."""
+    try:
+        yield
+    except (SafetensorError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        said = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise ValueError(f"{name} is no checkpoint of fastnn: {said.rstrip('.')}.") from None
 
 
 def _opened(name: str) -> IO[bytes]:
@@ -171,29 +190,33 @@ def _described(described: dict[str, Any]) -> Checkpoint:
     architecture = Architecture.of(described["sizes"], described["activations"], described["output"])
     optimizer, unfinished = described["optimizer"], described["unfinished"]
     one_of("optimizer", optimizer, ("", *OPTIMIZERS))
-    for name in ("settings", "data"):
-        if not isinstance(described[name], dict):
-            raise TypeError(f"{name} is {described[name]!r}; expected names and values.")
-    state = State([], [], _count("epochs", described), optimizer, _count("steps", described))
+    about = {"settings": described["settings"], "data": described["data"], "estimator": described.get("estimator", {})}
+    for name, values in about.items():
+        if not isinstance(values, dict):
+            raise TypeError(f"{name} is {values!r}; expected names and values.")
+    state = State([], [], count("epochs", described), optimizer, count("steps", described))
     state.unfinished = Unfinished(
-        steps=_count("steps", unfinished),
+        steps=count("steps", unfinished),
         loss=number("unfinished loss", unfinished["loss"]),
-        right=_count("right", unfinished),
+        right=count("right", unfinished),
         seconds=number("unfinished seconds", unfinished["seconds"], least=0.0),
     )
-    return Checkpoint(architecture, state, settings=described["settings"], data=described["data"])
+    return Checkpoint(architecture, state, **about)
 
 
-def _count(name: str, values: dict[str, Any]) -> int:
-    count = integer(name, values[name], least=0)
-    if count > MOST_COUNTED:
-        raise ValueError(f"{name} is {count}; expected at most {MOST_COUNTED}")
-    return count
+def count(name: str, values: dict[str, Any]) -> int:
+    """values[name], if it is a number to count with. Raises KeyError, TypeError or ValueError."""
+    checked = integer(name, values[name], least=0)
+    if checked > MOST_COUNTED:
+        raise ValueError(f"{name} is {checked}; expected at most {MOST_COUNTED}")
+    return checked
 
 
 def _check_tensors(header: bytes, checkpoint: Checkpoint) -> None:
-    """Raise ValueError unless the header lists the arrays that the checkpoint must have, and no others."""
-    listed = {name: entry for name, entry in json.loads(header).items() if name != "__metadata__"}
+    """Raise ValueError unless the header lists the arrays that the checkpoint must have, and no others but an
+    estimator's own, which are its matter."""
+    skipped = ("__metadata__", _ESTIMATOR) if checkpoint.estimator else ("__metadata__",)
+    listed = {name: entry for name, entry in json.loads(header).items() if not name.startswith(skipped)}
     a, slots = checkpoint.architecture, SLOTS.get(checkpoint.state.optimizer, 0)
     shapes = [*map(list, a.layers), *([N] for _, N in a.layers)]
     dtype = listed["weights.0"]["dtype"]
@@ -213,11 +236,13 @@ def _check_tensors(header: bytes, checkpoint: Checkpoint) -> None:
 
 def _fill(checkpoint: Checkpoint, tensors: dict[str, Array]) -> None:
     for name, array in tensors.items():
-        if not name.startswith("history.") and not np.isfinite(array).all():
+        if not name.startswith(("history.", _ESTIMATOR)) and not np.isfinite(array).all():
             raise ValueError(f"{name} holds a value that is not finite; expected finite numbers")
     a, state = checkpoint.architecture, checkpoint.state
     parameters = [tensors[name] for name in _parameter_names(a)]
     state.weights, state.biases = parameters[: len(a.layers)], parameters[len(a.layers) :]
     slots = range(SLOTS.get(state.optimizer, 0))
     state.slots = [[tensors[name] for name in _parameter_names(a, f"slots.{s}.")] for s in slots]
+    own = [name for name in tensors if name.startswith(_ESTIMATOR)]
+    checkpoint.arrays = {name.removeprefix(_ESTIMATOR): tensors[name] for name in own}
     checkpoint.history = History.of({name: tensors[f"history.{name}"].tolist() for name in History().as_dict()})

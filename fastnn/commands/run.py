@@ -48,6 +48,8 @@ def open_run(path: str, which: str = LAST, **changes: Any) -> Run:
     if folder is not None and file.is_symlink():
         raise ValueError(f"{file} is a symbolic link; expected a file, as runs write them.")
     checkpoint = storage.load(file)
+    if checkpoint.estimator:
+        raise ValueError(f"{file} holds an estimator, for fastnn.load; expected a run's checkpoint or an MLP.")
     settings = from_file(str(file), lambda: Settings(**arguments(checkpoint.settings) | changes))
     return Run(file, folder, checkpoint, settings)
 

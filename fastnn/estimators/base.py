@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from .. import reference
+from .. import reference, storage
 from ..architecture import Architecture
 from ..cpus import thread_count
 from ..csr import CSR
@@ -24,6 +25,7 @@ from .callbacks import CallbackSupportMixin, Notifier
 from .lbfgs import evaluate, minimise
 from .randomness import Randomness
 from .rows import HeldOut, Rows, features
+from .saving import checkpoint_of
 from .stochastic import NOT_FINITE, Epochs
 
 Array = NDArray[Any]
@@ -269,6 +271,17 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
         )
         state = State(coefs, intercepts)
         return backend_of(self._backend).predict(architecture, state, X, output, threads)
+
+    # --- files
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted estimator to one safetensors file, for fastnn.load: it predicts and goes on as here, bit for
+        bit. An existing file is replaced as a whole.
+
+        Raises OSError, NotFittedError, or ValueError for a parameter that is no plain value, as a scorer of your own is
+        or a RandomState. Callbacks are not kept.
+        """
+        storage.save(path, checkpoint_of(self))
 
     def _check_solver(self) -> bool:
         if self.solver not in parameters.STOCHASTIC:

@@ -42,3 +42,8 @@ class OptimizerState:
     learning_rate: float
     steps: int = 0
     slots: list[list[Array]] = field(default_factory=list)
+
+    def fits(self, parameters: list[Array]) -> bool:
+        """Whether it remembers steps of parameters of these shapes."""
+        shapes = [P.shape for P in parameters]
+        return self.steps > 0 and all([P.shape for P in slot] == shapes for slot in self.slots)

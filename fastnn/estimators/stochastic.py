@@ -57,9 +57,7 @@ class Epochs:
     def _resume(self) -> State:
         """The network, and what the optimizer remembers if that is of this network's shapes."""
         estimator, memory = self.estimator, self.memory
-        shapes = [P.shape for P in estimator.coefs_ + estimator.intercepts_]
-        goes_on = memory.steps > 0 and all([P.shape for P in slot] == shapes for slot in memory.slots)
-        name = self.optimizer.name if goes_on else ""
+        name = self.optimizer.name if memory.fits(estimator.coefs_ + estimator.intercepts_) else ""
         state = State(estimator.coefs_, estimator.intercepts_, 0, name, memory.steps, memory.slots)
         state.begin(self.optimizer)
         return state
