@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .architecture import Architecture
 from .csr import CSR
+from .errors import Diverged
 from .history import History
 from .progress import Progress
 from .trainer import Backend, Plan, Poll, State, Trainer, Unfinished
@@ -107,7 +108,7 @@ class _Loop:
     def run(self, epochs: int) -> tuple[Array, Array] | None:
         """Train for so many epochs, the first of which may have been begun: their losses, summed, and right rows.
 
-        None after a pause, when the epoch is left unfinished.
+        None after a pause, when the epoch is left unfinished, as it is if Diverged is raised.
         """
         state, begun, before = self.state, self.state.unfinished, self.state.steps
         losses, right = np.zeros(epochs), np.zeros(epochs, np.int64)
@@ -117,11 +118,13 @@ class _Loop:
             order = _order(state.epochs, epochs, self.m, self.plan.seed)[begun.steps * self.batch_size :]
         try:
             self.trainer.run(losses, right, order, self._poll(losses, right))
-        except _Paused:
-            taken = state.steps - before
-            if begun.steps + taken < self.batches * epochs:
+        except (_Paused, Diverged) as stopped:
+            epoch, steps = divmod(begun.steps + state.steps - before, self.batches)
+            if epoch < epochs:
                 seconds = time.perf_counter() - self.began - _last(self.history.seconds)
-                state.unfinished = Unfinished(begun.steps + taken, float(losses[0]), int(right[0]), seconds)
+                state.unfinished = Unfinished(steps, float(losses[epoch]), int(right[epoch]), seconds)
+                if isinstance(stopped, Diverged):
+                    raise
                 return None
         state.unfinished = Unfinished()
         return losses, right

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from .. import files, storage
+from ..errors import Diverged
 from ..history import History
 from ..mlp import MLP
 from .arguments import Stopped
@@ -129,6 +130,12 @@ class Recorder:
             self.problem = error
         else:
             self.problem = None
+
+    def last_words(self, error: Diverged) -> str:
+        """The error with the place of the weights it speaks of, which have just been saved."""
+        if self.problem is not None:
+            return f"{error} The checkpoint in {self.out} is an earlier one: {self.problem}."
+        return f"{str(error).rstrip('.')} in {self.out / LAST}."
 
     def _farewell(self, history: History) -> str:
         steps = self.net._state.unfinished.steps

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..cpus import thread_count
+from ..errors import Diverged
 from ..extras import needed
 from ..history import History
 from ..initializers import Initializer
@@ -173,16 +174,24 @@ def _fit_and_keep(
     data: dict[str, Any],
     history: History | None,
 ) -> tuple[History, OSError | None]:
-    """Train within the run's folder; also returns why the end of it could not be kept, if it could not."""
+    """Train within the run's folder; also returns why the end of it could not be kept, if it could not.
+
+    Raises ArithmeticError if it diverges, with the weights from before that kept like any others.
+    """
     assert settings.out is not None
     out = Path(settings.out)
     if history is None:
         begin(out, settings, sys.argv)
     else:
         write_config(out, settings)  # with what was said anew
+    history = history or History()
     with Signals() as signals:
         recorder = Recorder(out, net, settings, data, signals)
-        recorder.begin(history or History())
-        history = _fit(net, settings, rows, validation, history, recorder)
+        recorder.begin(history)
+        try:
+            _fit(net, settings, rows, validation, history, recorder)
+        except Diverged as error:
+            recorder.save(history)
+            raise ArithmeticError(recorder.last_words(error)) from None
         recorder.save(history)
     return history, recorder.problem

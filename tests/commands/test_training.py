@@ -1,5 +1,6 @@
 """The command line: what it prints, what it saves, and how it refuses."""
 
+import errno
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastnn import load
+from fastnn import MLP, Diverged, load, storage
 from fastnn.commands.settings import NAMES
 from fastnn.recipes import RECIPES
 from fastnn.train import main
@@ -308,13 +309,46 @@ def test_bad_flags(
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_divergence_keeps_the_checkpoint_before(
-    clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_divergence_keeps_the_last_finite_weights(
+    backend: str, clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """Those of the very step before, as `fit` leaves them; the run resumed ends at once, and at the same place."""
+    run, data = tmp_path / "run", np.load(clusters)
+    how = {"epochs": 40, "batch_size": 32, "optimizer": "sgd", "learning_rate": 3.0}
+    flags = ("--batch-size", "32", "--optimizer", "sgd", "--lr", "3", "--output-activation", "identity")
+    argv = ("--data", clusters, *NUMPY, *flags, "--backend", backend, "--epochs", "40", "--out", str(run))
+    net = MLP([4, 8, 1], output="identity", backend=backend)
+    with pytest.raises(Diverged) as caught:
+        net.fit(data["X_train"], data["y_train"], verbose=False, **how)
+    for again in (argv, ("--resume", str(run), "--no-progress")):
+        assert main(again) == 2
+        err = capsys.readouterr().err
+        assert err == f"fastnn.train: error: {str(caught.value)[:-1]} in {run / 'last.safetensors'}.\n"
+        state = load(run / "last.safetensors", backend=backend)._state
+        assert [P.tobytes() for P in state.weights + state.biases] == [P.tobytes() for P in net.weights + net.biases]
+        steps = (caught.value.epoch - 1) * 10 + caught.value.batch - 1
+        assert (state.steps, state.epochs, state.unfinished.steps) == (steps, *divmod(steps, 10))
+        assert len((run / "metrics.jsonl").read_text().splitlines()) == state.epochs
+    assert steps > 0
+
+
+def test_divergence_where_nothing_can_be_written(
+    clusters: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saves: list[Path] = []
+
+    def save(path: Path, checkpoint: storage.Checkpoint) -> None:
+        saves.append(path)
+        if len(saves) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(storage, "save", save)
     argv = ("--data", clusters, *NUMPY, "--lr", "1e30", "--optimizer", "sgd", "--out", str(tmp_path / "run"))
     assert main(argv) == 2
-    assert "The loss is no longer finite in epoch" in capsys.readouterr().err
-    assert load(tmp_path / "run" / "last.safetensors", backend="numpy")._state.steps == 0
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("fastnn.train: error: The loss is no longer finite in epoch ")
+    assert f"The checkpoint in {tmp_path / 'run'} is an earlier one: [Errno 28] No space left on device" in last
 
 
 def test_interrupt(clusters: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
