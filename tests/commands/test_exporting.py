@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from fastnn import MLP, load
+from fastnn import MLP, load, load_mnist
 from fastnn.commands.exporting import to_onnx
 from fastnn.data import read_npz
 
@@ -26,6 +26,7 @@ def outputs(content: bytes, rows: Any) -> dict[str, Any]:
     ("output", "sizes", "activation"),
     [
         ("softmax", [12, 30, 20, 5], ["relu", "tanh"]),
+        ("softmax", [12, 30, 20, 10, 9, 5], ["leaky_relu", "elu", "gelu", "silu"]),
         ("softmax", [12, 3], []),
         ("sigmoid", [12, 8, 1], "sigmoid"),
         ("sigmoid", [12, 8, 3], "identity"),
@@ -44,6 +45,21 @@ def test_every_kind_of_network(output: str, sizes: list[int], activation: Any, d
     else:
         assert (labels == net.predict(rows)).all()
         np.testing.assert_allclose(found["probabilities"], net.predict_proba(rows), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 5e-6), ("float64", 1e-12)])
+def test_all_of_mnist_s_test_rows(dtype: str, tolerance: float) -> None:
+    """Trained until probabilities are of all sizes. The tolerance of float32 is its rounding: see to_onnx."""
+    X_train, y_train, X_test, _ = load_mnist()
+    net = MLP([784, 64, 10], dtype=dtype)
+    net.fit(X_train[:20000], y_train[:20000], epochs=2, learning_rate=3e-3, verbose=False)
+    expected, found = net.predict_proba(X_test), outputs(to_onnx(net, bytes_in=True), X_test)
+    assert expected.max() > 0.99999
+    np.testing.assert_allclose(found["probabilities"], expected, rtol=0, atol=tolerance)
+    best = np.sort(expected, axis=1)[:, -2:]
+    clear = best[:, 1] - best[:, 0] > 4 * tolerance
+    assert clear.mean() > 0.999
+    assert (found["label"] == net.predict(X_test))[clear].all()
 
 
 def test_a_run_with_its_scaling(digits: Path, tmp_path: Path, command: Callable[..., str]) -> None:
