@@ -11,8 +11,9 @@ from .extras import needed
 from .history import History
 from .progress import Bar
 
-# The curves change with an epoch, and drawing them takes 5 ms: at most this often they cost less than 1 % of a core.
-DRAW_SECONDS = 0.5
+# Drawing the curves takes 5 ms, here: as often as that makes this share of the time, so about once a second.
+SHARE = 0.005
+DOTS = 2  # that a column of a curve has beside each other: more epochs than these cannot be told apart
 HEIGHT, MARGIN, NARROWEST = 12, 16, 20  # of a curve in lines, of its labels and the least curve in columns
 UP, CLEAR = "\x1b[{}F", "\x1b[J"
 
@@ -24,18 +25,18 @@ class Live(Bar):
         self.plotille = needed("plotille", "plot", "--live")
         super().__init__(epochs, rows, done, file=io.StringIO())
         self.chart: list[str] = []
-        self.drawn_at = -DRAW_SECONDS
+        self.next_curves = 0.0  # when they may be drawn again
 
-    def advance(self, rows: int, running: History | None) -> None:
-        super().advance(rows, running)
+    def redraw(self) -> None:
+        super().redraw()
         self._draw(self.chart)
 
     def epoch(self, history: History) -> None:
         super().epoch(history)
-        now = time.monotonic()
-        if now - self.drawn_at >= DRAW_SECONDS or len(history) == self.epochs:
-            self.drawn_at = now
+        began = time.monotonic()
+        if began >= self.next_curves:
             self._draw(self.curves(history, shutil.get_terminal_size().columns))
+            self.next_curves = began + (time.monotonic() - began) / SHARE
 
     def message(self, text: str) -> None:
         super().message(text)
@@ -43,8 +44,8 @@ class Live(Bar):
 
     def close(self) -> None:
         self._draw(self.curves(self.history, shutil.get_terminal_size().columns))
-        print(file=sys.stderr)
         super().close()
+        print(file=sys.stderr)
 
     def curves(self, history: History, columns: int) -> list[str]:
         """The lines of the loss's figure, and of the accuracy's beside it where there is one and there is room."""
@@ -62,11 +63,13 @@ class Live(Bar):
         figure.width, figure.height, figure.with_colors, figure.origin = width, HEIGHT, False, False
         figure.x_label, figure.y_label = "", name + (", dotted: validation" if validation else "")
         figure.register_label_formatter(float, _label)
-        epochs = list(range(1, len(training) + 1))
-        figure.set_x_limits(min_=1, max_=max(2, len(training)))
-        figure.plot(epochs, training)
+        last, step = len(training), -(-len(training) // (DOTS * width))
+        shown = [epoch for epoch in range(1, last + 1) if (last - epoch) % step == 0]
+        figure.set_x_limits(min_=1, max_=max(2, last))
+        figure.plot(shown, [training[epoch - 1] for epoch in shown])
         if validation:
-            figure.scatter(epochs[: len(validation)], validation)
+            shown = [epoch for epoch in shown if epoch <= len(validation)]
+            figure.scatter(shown, [validation[epoch - 1] for epoch in shown])
         return str(figure.show()).replace("-> ()", "")  # the name of the other axis needs no room
 
     def _draw(self, chart: list[str]) -> None:

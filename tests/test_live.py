@@ -1,6 +1,7 @@
 """Curves on a terminal: drawn in place, no wider than it is, and right."""
 
 import io
+import math
 import re
 import sys
 
@@ -40,7 +41,7 @@ def test_curves_are_drawn_in_place(width: int, monkeypatch: pytest.MonkeyPatch) 
     terminal, history = Terminal(), History()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("COLUMNS", str(width))
-    monkeypatch.setattr("fastnn.live.DRAW_SECONDS", 0.0)
+    monkeypatch.setattr("fastnn.live.SHARE", math.inf)
     progress = make_progress(8, 10, verbose=True, live=True)
     assert isinstance(progress, Live)
     progress.message("compiling")
@@ -65,6 +66,20 @@ def test_nothing_is_drawn_before_there_are_two_epochs(monkeypatch: pytest.Monkey
     live = Live(3, 10)
     assert live.curves(History([1.0], [0.5]), 80) == []
     live.close()
+
+
+def test_many_epochs_are_drawn_as_fast_as_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only as many of them as there is room for, the last among them."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    live, drawn = Live(3, 10), []
+    monkeypatch.setattr(live.plotille.Figure, "plot", lambda figure, x, y: drawn.append((x, y)))
+    for epochs in (100, 12345):
+        live.curves(History(list(map(float, range(epochs)))), 80)
+    live.close()
+    for (x, y), epochs in zip(drawn, (100, 12345), strict=True):
+        assert x[-1] == epochs
+        assert 64 <= len(x) <= 128
+        assert [epoch - 1.0 for epoch in x] == y
 
 
 def test_elsewhere_it_is_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:

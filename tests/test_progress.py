@@ -3,12 +3,15 @@
 import io
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fastnn import MLP
 from fastnn.history import History
+from fastnn.live import Live
 from fastnn.progress import REFRESH_SECONDS, Bar, Lines, Silent, make_progress
 from fastnn.workers import POLL_SECONDS
 
@@ -81,6 +84,7 @@ def test_bar_shows_epoch_figures_rate_and_time_left(
 
 def test_bar_counts_rows_and_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     in_terminal(monkeypatch)
+    monkeypatch.setattr("fastnn.progress.REFRESH_SECONDS", 0.0)
     bar = Bar(epochs=3, rows=10)
     bar.advance(4, None)
     assert (bar.bar.n, bar.bar.desc) == (4, "epoch 1/3")
@@ -160,3 +164,52 @@ def test_the_running_epoch_s_figures_are_means(backend: str, monkeypatch: pytest
         assert running.val_loss == []
     # Steps may end between the look at their number and that at their losses, so some means are too large.
     assert np.median([running.loss[0] for _, running in seen]) == pytest.approx(np.log(2), rel=0.05)
+
+
+# --- what it costs
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "epochs", "most"), [(Bar, 20000, 60, 0.01), (Bar, 200, 20000, 0.01), (Live, 20000, 200, 0.03)]
+)
+def test_it_costs_less_than_a_hundredth_of_training(
+    kind: type[Bar], rows: int, epochs: int, most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And is redrawn four times a second, also where epochs are as short as can be. CPU seconds by CPU seconds, so that
+    neighbours count for little; the best of three, for they count for something. Of a fit as short as this one, the
+    first and the last picture of --live are a hundredth by themselves."""
+    spent: list[float] = []
+    within: list[str] = []
+
+    def timed(name: str) -> Callable[..., Any]:
+        work = getattr(kind, name)
+
+        def measured(*arguments: Any) -> Any:
+            within.append(name)
+            began = time.thread_time()
+            try:
+                return work(*arguments)
+            finally:
+                within.pop()
+                if not within:
+                    spent.append(time.thread_time() - began)
+
+        return measured
+
+    rng = np.random.default_rng(0)
+    X, y = rng.random((rows, 50), np.float32), rng.integers(0, 10, rows)
+    MLP([50, 32, 10]).fit(X, y, epochs=1, batch_size=64, threads=1, verbose=False)  # compiles
+    for name in {"message", "redraw", "curves", "_draw", "close"} & {*dir(kind)}:
+        monkeypatch.setattr(kind, name, timed(name))
+    monkeypatch.setattr("fastnn.mlp.make_progress", lambda epochs, rows, verbose: kind(epochs, rows))
+    shares, rates = [], []
+    while len(shares) < 3 and (min(shares, default=1.0) >= most or max(rates) < 4):
+        terminal = in_terminal(monkeypatch)
+        spent.clear()
+        wall, cpu = time.perf_counter(), time.process_time()
+        MLP([50, 32, 10]).fit(X, y, epochs=epochs, batch_size=64, threads=1)
+        shares.append(sum(spent) / (time.process_time() - cpu))
+        rates.append(len(spent) / (time.perf_counter() - wall))
+        assert f"epoch {epochs}/{epochs} 100%" in terminal.getvalue()
+    assert min(shares) < most
+    assert max(rates) >= 4
