@@ -1,18 +1,18 @@
 """fastnn's estimators against scikit-learn's: the same parameters and data, fit at equal epochs, and predictions.
 
-Each measurement is a process of its own, the two libraries take turns, and the medians are compared.
+Each library has a process of its own, they take turns, and the medians are compared.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,14 +20,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.page import machine, write
+from benchmarks.page import machine, milliseconds, ratio_text, write
+from benchmarks.process import SLEEP_SECONDS, Loop, Process
 
 Array = NDArray[Any]
 
 LIBRARIES = ("fastnn", "scikit-learn")
 DTYPES = ("float32", "float64")
+TURN_SECONDS = 0.2  # after a pause a core is slow for some of them: a row would take three times as long
 ENDLESS: dict[str, Any] = {"n_iter_no_change": np.inf, "random_state": 0}
-SECONDS = 0.3  # a measurement of something short is repeated for so long
 
 
 @dataclass(frozen=True)
@@ -70,17 +71,25 @@ def load(data: str) -> tuple[Array, Array]:
     return X, y
 
 
-def measure(name: str, library: str, dtype: str) -> float:
-    """Median seconds of a fit, or of a prediction; the first call, which may compile, does not count."""
+class Turn(Loop):
+    """Timed for a while, several times."""
+
+    def seconds(self) -> float:
+        began, times = time.perf_counter(), [super().seconds()]
+        while time.perf_counter() - began < TURN_SECONDS:
+            times.append(super().seconds())
+        return median(times)
+
+
+def make(name: str, library: str, dtype: str) -> Turn:
+    """The fit or prediction of one library, to be timed in the process that calls this."""
     warnings.simplefilter("ignore")
     work, (X, y) = WORKS[name], load(WORKS[name].data)
-    X = X.astype(dtype)
-    kind = _classifier(library)
-    net = kind(**{**work.parameters, "max_iter": 1}).fit(X, y)
+    X, kind = X.astype(dtype), _classifier(library)
     if work.what == "fit":
-        return _median_seconds(lambda: kind(**work.parameters).fit(X, y))
-    rows = X[:10000] if work.what == "predict_proba" else X[:1].copy()
-    return _median_seconds(lambda: net.predict_proba(rows))
+        return Turn(lambda: kind(**work.parameters).fit(X, y).loss_)
+    net, rows = kind(**work.parameters).fit(X, y), X[:10000] if work.what == "predict_proba" else X[:1].copy()
+    return Turn(partial(net.predict_proba, rows))
 
 
 def _classifier(library: str) -> Any:
@@ -93,30 +102,39 @@ def _classifier(library: str) -> Any:
     return Theirs
 
 
-def _median_seconds(call: Callable[[], Any]) -> float:
-    call()
-    seconds: list[float] = []
-    while sum(seconds) < SECONDS:
-        begin = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - begin)
-    return median(seconds)
+@contextmanager
+def processes() -> Iterator[dict[str, Process]]:
+    """One for each library, from one work to the next."""
+    made = {library: Process() for library in LIBRARIES}
+    try:
+        yield made
+    finally:
+        for process in made.values():
+            process.close()
 
 
-def in_a_process(name: str, library: str, dtype: str) -> float:
-    """`measure` in a process that ends with it: threads of one library do not disturb the other."""
-    command = [sys.executable, "-m", "benchmarks.estimators_speed", "--measure", json.dumps([name, library, dtype])]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return float(done.stdout.splitlines()[-1])
+def compare(homes: dict[str, Process], name: str, dtype: str, rounds: int) -> list[float]:
+    """Each library's median seconds. Raises AssertionError if they do not agree in what they are timed for."""
+    for library, process in homes.items():
+        process.hold(make, name, library, dtype)
+    ours, theirs = (process.call("first") for process in homes.values())
+    np.testing.assert_allclose(ours, theirs, rtol=0.05, atol=0.02, err_msg=f"{name}, {dtype}")
+    seconds: dict[str, list[float]] = {library: [] for library in homes}
+    for _ in range(rounds):
+        for library, process in homes.items():
+            time.sleep(SLEEP_SECONDS)
+            seconds[library].append(process.call("seconds"))
+    for process in homes.values():
+        process.drop()
+    return [median(times) for times in seconds.values()]
 
 
-def row(name: str, rounds: int) -> str:
+def row(homes: dict[str, Process], name: str, rounds: int) -> str:
     """A line of the table: milliseconds and ratios, float32 then float64."""
     cells = []
     for dtype in DTYPES:
-        turns = [[in_a_process(name, library, dtype) for library in LIBRARIES] for _ in range(rounds)]
-        ours, theirs = (median(seconds) for seconds in zip(*turns, strict=True))
-        cells.append(f"{1e3 * ours:.3g} | {1e3 * theirs:.3g} | {theirs / ours:.1f}")
+        ours, theirs = compare(homes, name, dtype, rounds)
+        cells.append(f"{milliseconds(ours)} | {milliseconds(theirs)} | {ratio_text(theirs / ours)}")
     return f"| {name} | {' | '.join(cells)} | {WORKS[name].wanted:.0f} |"
 
 
@@ -124,13 +142,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print the table, write it where asked. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.estimators_speed", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="WORK", default=list(WORKS), help="default: all of them")
-    parser.add_argument("--rounds", type=int, default=3, help="processes of each library (default: 3)")
+    parser.add_argument("--rounds", type=int, default=7, help="measurements of each library (default: 7)")
     parser.add_argument("--write", type=Path, metavar="README.md", help="put the table between this file's markers")
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
-    if options.measure:
-        print(measure(*json.loads(options.measure)))
-        return 0
     strange = [name for name in options.names if name not in WORKS]
     if strange:
         parser.error(f"{strange[0]!r} is not measured; expected some of: {'; '.join(WORKS)}")
@@ -138,10 +152,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "| | fastnn, ms | scikit-learn, ms | ratio | fastnn, ms | scikit-learn, ms | ratio | wanted |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for name in options.names:
-        lines.append(row(name, options.rounds))
-        print(lines[-1], flush=True)
-    how = f"First in float32, then in float64; medians of {options.rounds} processes each, which took turns."
+    with processes() as homes:
+        for name in options.names:
+            lines.append(row(homes, name, options.rounds))
+            print(lines[-1], flush=True)
+    how = f"First in float32, then in float64; medians of {options.rounds} turns, each library in its own process."
     text = "\n".join([*lines, "", f"{how} {machine()}"])
     print(f"\n{text}")
     if options.write is not None:
