@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import ops
+from ..architecture import ACTIVATIONS, OUTPUTS
 from ..kernels import cache
-from ..mlp import DTYPES, MLP
+from ..mlp import DTYPES, MLP, backend_of
+from ..objective import LOSSES, Objective
+from ..optimizers import OPTIMIZERS, Optimizer
+from ..trainer import Plan
 
 ROWS, FEATURES = 40, 20  # more rows than are predicted without packing
 
@@ -22,6 +27,7 @@ def run(given: Mapping[str, Any]) -> None:
     began = time.perf_counter()
     for dtype in DTYPES:
         _train(dtype)
+        _estimate(dtype)
         _operate(np.ones((2, 2), dtype))
     seconds, folder = time.perf_counter() - began, cache.directory()
     if "json" in given:
@@ -41,6 +47,26 @@ def _train(dtype: str) -> None:
             net.fit(X, y, epochs=1, batch_size=batch_size, sparse=True, validation=(X, y), verbose=False)
         net.predict(X)
         net.predict(X[:1])
+
+
+def _estimate(dtype: str) -> None:
+    """What estimators use beyond that, which need not be installed: every loss, activation and optimizer, with weights
+    of rows, a penalty and dropout; and the gradient over all rows, which is of float64 whatever the network's dtype."""
+    backend, weights = backend_of("numba"), np.ones(ROWS)
+    for loss, optimizer in zip(LOSSES, map(Optimizer, OPTIMIZERS), strict=True):  # there are as many of them
+        output = loss if loss in OUTPUTS else "identity"
+        net = MLP([FEATURES, *[3] * len(ACTIVATIONS), 3], activation=ACTIVATIONS, output=output, dtype=dtype)
+        net._state.begin(optimizer)
+        X, Y = np.eye(ROWS, FEATURES, dtype=dtype), np.ones((ROWS, 3), dtype)
+        y = np.arange(ROWS) % 3 if output == "softmax" else Y
+        objective = Objective(loss, parameter=0.1, penalty=0.1)
+        dropping = replace(objective, dropout=(0.1,) * len(ACTIVATIONS))
+        plan = Plan(1, 10, optimizer, seed=0, threads=1, objective=dropping)
+        trainer = backend.Trainer(net.architecture, net._state, X, y, plan, weights)
+        trainer.run(np.zeros(1), np.zeros(1, np.int64), np.arange(ROWS), None)
+        double = y if output == "softmax" else y.astype(np.float64)
+        gradient = backend.Gradient(net.architecture, X, double, objective, weights, np.dtype(np.float64), 1)
+        gradient([P.astype(np.float64) for P in net.weights + net.biases])
 
 
 def _operate(x: NDArray[Any]) -> None:

@@ -39,6 +39,54 @@ def test_nothing_is_compiled_afterwards(kind: str, dtype: str, capsys: pytest.Ca
     assert done.stdout == "[]\n"
 
 
+ESTIMATORS = """
+import warnings
+import numpy as np
+from scipy import sparse
+from fastnn import MLPClassifier, MLPRegressor
+from fastnn.kernels import cache
+
+warnings.simplefilter("ignore")
+compiled = []
+cache._announce = compiled.append
+X, y, weights = np.random.default_rng(0).random((60, 10)).astype("{dtype}"), np.arange(60) % 3, np.arange(60.0)
+small = dict(hidden_layer_sizes=(5,), batch_size=16, max_iter=2)
+
+def classify(X=X, y=y, sample_weight=None, **how):
+    net = MLPClassifier(**(small | how)).fit(X, y, sample_weight)
+    net.predict(X)
+    net.predict_proba(X[:1])
+
+for solver in ("sgd", "nesterov", "rmsprop", "adam", "adamw", "lbfgs"):
+    for rows in (X, sparse.csr_array(X)):
+        classify(rows, solver=solver)
+for activation in ("identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu"):
+    classify(activation=activation)
+    classify(activation=activation, solver="lbfgs")
+classify(hidden_layer_sizes=())
+classify(hidden_layer_sizes=(5, 6, 7), sample_weight=weights, class_weight="balanced")
+classify(dropout=0.3, label_smoothing=0.1, early_stopping=True)
+classify(y=y % 2)
+classify(y=np.eye(3, dtype=int)[y])
+classify(dtype="float32")
+classify(X.astype(np.float32), dtype="float64", solver="lbfgs", sample_weight=weights)
+for loss in ("squared_error", "poisson", "absolute_error", "huber"):
+    for solver in ("adam", "lbfgs"):
+        for targets in (y + 0.5, np.ones((60, 2))):
+            MLPRegressor(loss, **small, solver=solver).fit(X, targets, weights).predict(X)
+print(compiled)
+"""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nothing_is_compiled_for_estimators_afterwards(dtype: str) -> None:
+    pytest.importorskip("sklearn")
+    assert main([]) == 0
+    code = ESTIMATORS.format(dtype=dtype)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "[]\n", done.stderr
+
+
 def test_it_says_where(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert "they are kept in " in capsys.readouterr().out
