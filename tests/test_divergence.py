@@ -71,6 +71,9 @@ def test_nothing_else_remembers_the_bad_step(
     (velocity,), (expected,) = net._state.slots, other._state.slots
     assert [v.tobytes() for v in velocity] == [v.tobytes() for v in expected]
     assert all(np.isfinite(v).all() for v in velocity)
+    assert net._state.unfinished.steps == error.batch - 1
+    assert np.isfinite(net._state.unfinished.loss)
+    assert (net._state.unfinished.loss > 0) == (error.batch > 1)
 
 
 @batches

@@ -79,7 +79,8 @@ class Training(ABC):
 
     def run(self, losses: Array, right: Array, order: Array | None, poll: Poll | None) -> None:
         """See trainer.Trainer."""
-        before, epochs, taken = [flat.copy() for flat in self._changing()], len(losses), 0
+        changing, epochs, taken = [*self._changing(), losses, right], len(losses), 0
+        before = [array.copy() for array in changing]
         batches = -(-(self.m if order is None else len(order) // epochs) // self.batch_size)
         order = np.zeros(0, np.int64) if order is None else order
         try:
@@ -96,7 +97,7 @@ class Training(ABC):
                     poll(taken)
         finally:
             diverged = bool(self.control[DIVERGED])
-            good = self._keep_finite(before, order, epochs, taken)
+            good = self._keep_finite(changing, before, order, taken)
             self.state.steps += good
             self.state.epochs += good // batches
         if diverged or good < taken:
@@ -119,7 +120,7 @@ class Training(ABC):
             None if poll is None else lambda: poll(first + int(self.control[STEPS])),
         )
 
-    def _keep_finite(self, before: list[Array], order: Array, epochs: int, taken: int) -> int:
+    def _keep_finite(self, changing: list[Array], before: list[Array], order: Array, taken: int) -> int:
         """How many of the steps taken left all weights finite; later ones are undone.
 
         Mostly it is the last one that did not, but a weight can be infinite for some steps before a loss shows it.
@@ -128,17 +129,17 @@ class Training(ABC):
             return taken
         good, bad, steps = 0, taken, taken - 1
         while bad - good > 1:
-            self._repeat(before, order, epochs, steps)
+            self._repeat(changing, before, order, steps)
             good, bad = (steps, bad) if self.layout.is_finite(self.network.params) else (good, steps)
             steps = (good + bad) // 2
-        self._repeat(before, order, epochs, good)
+        self._repeat(changing, before, order, good)
         return good
 
-    def _repeat(self, before: list[Array], order: Array, epochs: int, steps: int) -> None:
-        """This run once more, but only so many steps of it, which give the same bits."""
-        for flat, saved in zip(self._changing(), before, strict=True):
-            flat[:] = saved
-        self._run(np.zeros(epochs), np.zeros(epochs, np.int64), order, 0, steps, self.threads, None)
+    def _repeat(self, changing: list[Array], before: list[Array], order: Array, steps: int) -> None:
+        """This run once more, but only so many steps of it, which give the same bits. The last two are its sums."""
+        for array, saved in zip(changing, before, strict=True):
+            array[:] = saved
+        self._run(changing[-2], changing[-1], order, 0, steps, self.threads, None)
 
     def finish(self) -> None:
         """See trainer.Trainer."""
