@@ -19,7 +19,7 @@ from ..objective import LOSSES, Objective
 from ..optimizers import OPTIMIZERS, Optimizer
 from ..trainer import Plan
 
-ROWS, FEATURES = 40, 20  # more rows than are predicted without packing
+ROWS, FEATURES = 200, 20  # more rows than are predicted without packing, and enough for the parts of a batch
 
 
 def run(given: Mapping[str, Any]) -> None:
@@ -38,12 +38,13 @@ def run(given: Mapping[str, Any]) -> None:
 
 
 def _train(dtype: str) -> None:
-    """Mini-batches and the full batch; features as they are, and without their zeros as bytes and as numbers."""
+    """Mini-batches, small and large, and the full batch; features as they are, and without their zeros as bytes and as
+    numbers."""
     y = np.arange(ROWS) % 3
     for kind in ("uint8", dtype):
         X = np.eye(ROWS, FEATURES, dtype=kind)
         net = MLP([FEATURES, 4, 3], dtype=dtype)
-        for batch_size in (10, None):
+        for batch_size in (10, ROWS, None):
             net.fit(X, y, epochs=1, batch_size=batch_size, sparse=True, validation=(X, y), verbose=False)
         net.predict(X)
         net.predict(X[:1])

@@ -16,10 +16,10 @@ from fastnn import MLP
 from fastnn.kernels import cache
 
 compiled = []
-X, y = np.arange(600, dtype="{kind}").reshape(60, 10) % 7, np.arange(60) % 3
+X, y = np.arange(3000).reshape(300, 10).astype("{kind}") % 7, np.arange(300) % 3
 net = MLP([10, 5, 3], dtype="{dtype}")
 cache._announce = compiled.append
-for batch_size in (16, None):
+for batch_size in (16, 300, None):
     for sparse in (True, False):
         net.fit(X, y, epochs=2, batch_size=batch_size, sparse=sparse, validation=(X, y), verbose=False)
 net.predict(X)
@@ -49,7 +49,7 @@ from fastnn.kernels import cache
 warnings.simplefilter("ignore")
 compiled = []
 cache._announce = compiled.append
-X, y, weights = np.random.default_rng(0).random((60, 10)).astype("{dtype}"), np.arange(60) % 3, np.arange(60.0)
+X, y, weights = np.random.default_rng(0).random((300, 10)).astype("{dtype}"), np.arange(300) % 3, np.arange(300.0)
 small = dict(hidden_layer_sizes=(5,), batch_size=16, max_iter=2)
 
 def classify(X=X, y=y, sample_weight=None, **how):
@@ -67,12 +67,13 @@ classify(hidden_layer_sizes=())
 classify(hidden_layer_sizes=(5, 6, 7), sample_weight=weights, class_weight="balanced")
 classify(dropout=0.3, label_smoothing=0.1, early_stopping=True)
 classify(y=y % 2)
+classify(batch_size=300, sample_weight=weights, dropout=0.3)
 classify(y=np.eye(3, dtype=int)[y])
 classify(dtype="float32")
 classify(X.astype(np.float32), dtype="float64", solver="lbfgs", sample_weight=weights)
 for loss in ("squared_error", "poisson", "absolute_error", "huber"):
     for solver in ("adam", "lbfgs"):
-        for targets in (y + 0.5, np.ones((60, 2))):
+        for targets in (y + 0.5, np.ones((300, 2))):
             MLPRegressor(loss, **small, solver=solver).fit(X, targets, weights).predict(X)
 print(compiled)
 """
