@@ -37,8 +37,10 @@ class Gradient:
         shapes = [*architecture.layers, *((N,) for _, N in architecture.layers)]
         parameters, self.count = [np.zeros(shape, dtype) for shape in shapes], len(architecture.layers)
         state = State(parameters[: self.count], parameters[self.count :])
-        plan = Plan(WORTH_COMPRESSING[1], None, Optimizer("sgd"), 0, threads, objective=objective)
-        data = without_zeros(data_of(X, Y, architecture, dtype, objective, sample_weight), X, dtype, plan)
+        plan = Plan(WORTH_COMPRESSING, None, Optimizer("sgd"), 0, threads, objective=objective)
+        data = without_zeros(
+            data_of(X, Y, architecture, dtype, objective, sample_weight), X, architecture.sizes[1], dtype, plan
+        )
         self.trainer = FullBatch(architecture, state, data, len(X), plan)
         self.out = aligned(self.trainer.layout.params, dtype)
         self.total = float(len(X)) if sample_weight is None else float(sample_weight.sum())
