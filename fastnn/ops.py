@@ -19,7 +19,7 @@ from . import workers
 from .cpus import thread_count
 from .kernels import activations, losses, matmul
 from .kernels import softmax as softmax_kernels
-from .kernels.matmul import DEPTH, ROWS, STRIP
+from .kernels.matmul import ROWS, STRIDE, STRIP
 from .kernels.simd import REGISTER_BYTES
 from .packing import ALIGNMENT, aligned
 
@@ -52,11 +52,11 @@ def matmul_bias(
     _expect("b", bias, (N,))
     Z = _result(out, X, W, bias, shape=(m, N))
     number = _threads(threads, m * K * N / WORTH_A_THREAD, -(-max(m, N) // STRIP))
-    packed, *strips = _scratch(X.dtype, _packed_size(K, N) if m >= WORTH_PACKING else 0, *[ROWS * DEPTH] * number)
+    packed, *blocks = _scratch(X.dtype, _packed_size(K, N) if m >= WORTH_PACKING else 0, *[ROWS * STRIDE] * number)
     flat_x, flat_w, flat_z = (array.reshape(-1) for array in (X, W, Z))
 
     def part(t: int) -> None:
-        matmul.matmul_bias(t, number, flat_x, flat_w, bias, flat_z, m, K, N, packed, strips[t])
+        matmul.matmul_bias(t, number, flat_x, flat_w, bias, flat_z, m, K, N, packed, blocks[t])
 
     workers.run(part, number)
     return _deliver(Z, out)
@@ -72,7 +72,7 @@ def matmul_bias_backward(
     dX, dW, db = np.empty((m, K), X.dtype), np.empty((K, N), X.dtype), np.empty(N, X.dtype)
     number = _threads(threads, 2 * m * K * N / WORTH_A_THREAD, -(-K // STRIP))
     most = max(_packed_size(N, K), _packed_size(m, N))
-    zero, *scratch = _scratch(X.dtype, max(K, N), *[most] * number, *[ROWS * DEPTH] * number)
+    zero, *scratch = _scratch(X.dtype, max(K, N), *[most] * number, *[ROWS * STRIDE] * number)
     zero[:] = 0
     kernel: Any = matmul.matmul_bias_backward
     flat = [array.reshape(-1) for array in (dZ, X, W, zero, dX, dW, db)]

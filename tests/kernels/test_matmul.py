@@ -40,9 +40,9 @@ class Products:
 
     def _run(self, kernel: Callable[..., None], arrays: list[Array], sizes: Sizes, *packed: Array) -> None:
         """packed: one array for all threads, or one for each."""
-        strips = [self._scratch(matmul.ROWS * matmul.DEPTH, arrays[0].dtype) for _ in range(self.threads)]
+        blocks = [self._scratch(matmul.ROWS * matmul.STRIDE, arrays[0].dtype) for _ in range(self.threads)]
         workers.run(
-            lambda t: kernel(t, self.threads, *arrays, *sizes, packed[t % len(packed)], strips[t]), self.threads
+            lambda t: kernel(t, self.threads, *arrays, *sizes, packed[t % len(packed)], blocks[t]), self.threads
         )
 
     def _scratch(self, size: int, dtype: DType) -> Array:
@@ -111,17 +111,22 @@ def test_any_number_of_threads(
         np.testing.assert_array_equal(ours, expected)
 
 
-# --- strips: both matrices are brought together
+# --- blocks: A is copied, too
 
 
-@pytest.mark.parametrize("M", [64, 100, 511, 515])
-@pytest.mark.parametrize("K", [1, 255, 300])
+@pytest.mark.parametrize("M", [64, 95, 97, 205])
+@pytest.mark.parametrize("K", [1, 300, 1023, 1030])
 @pytest.mark.parametrize("N", [512, 545])
 def test_large_products(M: int, K: int, N: int, products: Products, dtype: DType, rng: Any) -> None:
     X, W, b, _ = make_arrays((M, K, N), dtype, rng)
     z = products.forward(X, W, b).reshape(M, N)
     bound = 4 * K * np.finfo(dtype).eps * (np.abs(X).astype(float) @ np.abs(W) + np.abs(b))
     assert (np.abs(z - (X.astype(float) @ W + b)) <= bound).all()
+
+
+@pytest.mark.parametrize("sizes", [(97, 530, 1030), (1030, 100, 40)])
+def test_large_backward(sizes: Sizes, products: Products, dtype: DType, rng: Any, assert_close: Close) -> None:
+    test_backward(sizes, dtype, products, rng, assert_close)
 
 
 # --- blocks and special values
