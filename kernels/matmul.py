@@ -24,12 +24,16 @@ DEPTH = 256
 # Rows of A that are brought together where its columns are contiguous, as one narrow tile or two wide ones take them.
 STRIP = 2 * TILE_ROWS
 
-# From this many columns on a product is worth copying A, ROWS of its rows and DEEP of its columns at a time, which stay
-# in L2; STRIDE apart, because rows that are a power of two apart throw each other out of L1. Then tiles of TALL rows,
-# which read half as much of B for each multiply-add as those of TILE_ROWS, are faster, too.
-COPY_COLUMNS, ROWS, DEEP = 512, 96, 1024
+# A product of so many columns and inputs is worth copying A, ROWS of its rows and DEEP of its columns at a time, which
+# stay in L2; STRIDE apart, because rows that are a power of two apart throw each other out of L1. Then tiles of TALL
+# rows, which read less of B for each multiply-add than those of TILE_ROWS, are faster, too.
+COPY_COLUMNS, COPY_DEPTH, ROWS, DEEP = 512, 64, 96, 1024
 STRIDE = DEEP + 16
 TALL = TILE_ROWS * 3 // 2
+
+# Other products are made so many rows at a time: X (1000, 10) @ W (10, 784), which is mostly writing, in 0.22 ms, where
+# panels of all rows took 0.47.
+NEAR_ROWS = 32
 
 # The row stride of a right-hand matrix that lies in panels, see `pack`.
 PACKED = 0
@@ -229,15 +233,29 @@ def sum_columns(rows: int, columns: int, A: Matrix, start: Matrix, out: Array, o
 def _multiply_any(
     rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix, block: Array
 ) -> None:
-    if B.row == PACKED and (columns >= COPY_COLUMNS or A.column != 1):
+    copied = columns >= COPY_COLUMNS and depth >= COPY_DEPTH
+    if A.column != 1:
+        copied = columns > 2 * lanes(B.data)  # or every number of A is read but once
+    if copied and B.row == PACKED:
         _multiply_blocks(rows, columns, depth, A, B, start, C, block)
-    else:
-        multiply(rows, columns, depth, A, B, start, C)
+        return
+    for i in range(0, rows, NEAR_ROWS):
+        multiply(min(NEAR_ROWS, rows - i), columns, depth, below(A, i), B, below(start, i), below(C, i))
 
 
 @entry
 def matmul_bias(
-    t: int, threads: int, x: Array, w: Array, b: Array, z: Array, m: int, K: int, N: int, packed: Array, block: Array
+    t: int,
+    threads: int,
+    x: Array,
+    w: Array,
+    b: Array,
+    z: Array,
+    m: int,
+    K: int,
+    N: int,
+    packed: Array,
+    block: Array,
 ) -> None:
     """Thread t's part of z = x @ w + b: some of its columns, or of its rows where columns are too few. packed: scratch
     for w, or empty if that is not worth it; block: scratch of its own."""
@@ -251,7 +269,7 @@ def matmul_bias(
     else:
         begin, end = share(m, STRIP, t, threads)
         A, Z = Matrix(x, begin * K, K, 1), Matrix(z, begin * N, N, 1)
-        multiply(end - begin, N, K, A, W, Matrix(b, 0, 0, 1), Z)
+        _multiply_any(end - begin, N, K, A, W, Matrix(b, 0, 0, 1), Z, block)
 
 
 @entry
@@ -271,16 +289,22 @@ def matmul_bias_backward(
     packed: Array,
     block: Array,
 ) -> None:
-    """Thread t's columns of dx = dz @ w.T and of db, and its rows of dw = x.T @ dz. zero (max(K, N),) holds zeros;
-    packed and block are scratch of its own, packed for its part of w.T, then for dz."""
+    """Thread t's columns or rows of dx = dz @ w.T, its columns of db, and its rows of dw = x.T @ dz.
+
+    zero (max(K, N),) holds zeros; packed and block are scratch of its own, packed for its part of w.T, then for dz.
+    """
     nothing, widest = Matrix(zero, 0, 0, 1), 2 * lanes(w)
-    begin, end = share(K, widest, t, threads)
+    top, bottom, begin, end = 0, m, 0, K
+    if m < K:
+        begin, end = share(K, widest, t, threads)
+    else:
+        top, bottom = share(m, STRIP, t, threads)
     for k in range(begin, end, widest):
         wide = panel_width(w, K - k, widest)
         panel = Matrix(packed, (k - begin) * N, wide, 1)
         transpose(min(wide, K - k), N, Matrix(w, k * N, N, 1), panel)
-    WT, dX = Matrix(packed, 0, PACKED, 1), Matrix(dx, begin, K, 1)
-    _multiply_any(m, end - begin, N, Matrix(dz, 0, N, 1), WT, nothing, dX, block)
+    WT, dX = Matrix(packed, 0, PACKED, 1), Matrix(dx, top * K + begin, K, 1)
+    _multiply_any(bottom - top, end - begin, N, Matrix(dz, top * N, N, 1), WT, nothing, dX, block)
     begin, end = share(K, STRIP, t, threads)
     if begin < end:
         pack(m, 0, N, N, widest, Matrix(dz, 0, N, 1), packed, 0)
