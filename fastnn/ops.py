@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import workers
+from . import team, workers
 from .cpus import thread_count
 from .kernels import activations, losses, matmul
 from .kernels import softmax as softmax_kernels
@@ -29,14 +29,13 @@ PADDING = 2 * REGISTER_BYTES // 4  # columns of the widest panel
 
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
-# Below this many multiply-adds (0.25 ms) starting a second thread, which takes 0.1 ms to get going, costs more than it
-# saves.
-WORTH_A_THREAD = 1 << 24
+# Below this many multiply-adds (20 us in float32) a second thread, which begins 10 us later, saves nothing.
+WORTH_A_THREAD = 1 << 21
 # From this many rows of X on W is brought together in panels before its use.
 WORTH_PACKING = 64
 # Scratch memory up to this size is kept from call to call.
 KEPT_BYTES = 1 << 25
-# The same for functions of single numbers.
+# Below so many numbers (0.25 ms) starting a second thread, which takes 0.1 ms, costs more than it saves.
 NUMBERS_WORTH_A_THREAD = 1 << 20
 
 
@@ -55,10 +54,10 @@ def matmul_bias(
     packed, *blocks = _scratch(X.dtype, _packed_size(K, N) if m >= WORTH_PACKING else 0, *[ROWS * STRIDE] * number)
     flat_x, flat_w, flat_z = (array.reshape(-1) for array in (X, W, Z))
 
-    def part(t: int) -> None:
-        matmul.matmul_bias(t, number, flat_x, flat_w, bias, flat_z, m, K, N, packed, blocks[t])
+    def part(t: int, threads: int, control: Array) -> None:
+        matmul.matmul_bias(t, threads, control, flat_x, flat_w, bias, flat_z, m, K, N, packed, blocks[t])
 
-    workers.run(part, number)
+    team.run(part, number)
     return _deliver(Z, out)
 
 
@@ -77,10 +76,10 @@ def matmul_bias_backward(
     kernel: Any = matmul.matmul_bias_backward
     flat = [array.reshape(-1) for array in (dZ, X, W, zero, dX, dW, db)]
 
-    def part(t: int) -> None:
-        kernel(t, number, *flat, m, K, N, scratch[t], scratch[number + t])
+    def part(t: int, threads: int, control: Array) -> None:
+        kernel(t, threads, control, *flat, m, K, N, scratch[t], scratch[number + t])
 
-    workers.run(part, number)
+    team.run(part, number)
     return dX, dW, db
 
 

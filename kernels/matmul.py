@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from .compile import Array, entry, kernel
 from .simd import TILE_ROWS, lanes, load, load_first, prefetch, prefetch_later, store, store_first
-from .sync import share
+from .sync import begin_together, end_together, share
 from .tiles import load_square, load_tile, outer_add, store_square, store_tile, transposed
 
 # Rows of B multiplied at a time: 256 x 32 float32 are 32 KB, which stay in L1 while all rows of A pass by.
@@ -247,6 +247,7 @@ def _multiply_any(
 def matmul_bias(
     t: int,
     threads: int,
+    control: Array,
     x: Array,
     w: Array,
     b: Array,
@@ -259,6 +260,7 @@ def matmul_bias(
 ) -> None:
     """Thread t's part of z = x @ w + b: some of its columns, or of its rows where columns are too few. packed: scratch
     for w, or empty if that is not worth it; block: scratch of its own."""
+    begin_together(control, t)
     W, widest = Matrix(w, 0, N, 1), 2 * lanes(w)
     if len(packed) > 0 and (threads - 1) * widest < N:
         # By columns no thread needs what another one has packed: 25 us to get half of W from another core's cache.
@@ -270,12 +272,14 @@ def matmul_bias(
         begin, end = share(m, STRIP, t, threads)
         A, Z = Matrix(x, begin * K, K, 1), Matrix(z, begin * N, N, 1)
         _multiply_any(end - begin, N, K, A, W, Matrix(b, 0, 0, 1), Z, block)
+    end_together(control, t, threads)
 
 
 @entry
 def matmul_bias_backward(
     t: int,
     threads: int,
+    control: Array,
     dz: Array,
     x: Array,
     w: Array,
@@ -293,6 +297,7 @@ def matmul_bias_backward(
 
     zero (max(K, N),) holds zeros; packed and block are scratch of its own, packed for its part of w.T, then for dz.
     """
+    begin_together(control, t)
     nothing, widest = Matrix(zero, 0, 0, 1), 2 * lanes(w)
     top, bottom, begin, end = 0, m, 0, K
     if m < K:
@@ -313,3 +318,4 @@ def matmul_bias_backward(
     begin, end = share(N, widest, t, threads)
     if begin < end:
         sum_columns(m, end - begin, Matrix(dz, begin, N, 1), nothing, db, begin)
+    end_together(control, t, threads)

@@ -18,6 +18,9 @@ ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, ABANDONED, SLOTS = 0
 # A meeting takes 0.3 us; after this many looks (about 50 us) a thread offers its core to others.
 SPINS = 2000
 
+# So many looks (about 200 us) a thread stays in a kernel for the next call.
+STAY = 8000
+
 _X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
 _yield_cpu = types.ExternalFunction("SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32())
 
@@ -138,6 +141,39 @@ def barrier(control: Array, threads: int) -> None:
             return
         else:
             _yield_cpu()
+
+
+@kernel
+def begin_together(control: Array, t: int) -> None:
+    """Thread 0 calls those that have stayed at the end of the last kernel."""
+    if t == 0:
+        atomic_add(control, GENERATION, 1)
+
+
+@kernel
+def end_together(control: Array, t: int, threads: int) -> None:
+    """Thread 0 waits until all others are here; in vain once ABANDONED is set.
+
+    The others stay for a while, until it begins again: outside they would need the GIL, which thread 0 takes next, and
+    a thread that the system has put to sleep needs 50 us to wake up.
+    """
+    if threads == 1:
+        return
+    looks = 0
+    if t == 0:
+        while atomic_load(control, ARRIVED) < threads - 1 and not (looks > SPINS and atomic_load(control, ABANDONED)):
+            looks += 1
+            if looks < SPINS:
+                _pause()
+            else:
+                _yield_cpu()
+        atomic_store(control, ARRIVED, 0)
+        return
+    generation = atomic_load(control, GENERATION)
+    atomic_add(control, ARRIVED, 1)
+    while looks < STAY and atomic_load(control, GENERATION) == generation:
+        looks += 1
+        _pause()
 
 
 @kernel

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastnn import reference, workers
 from fastnn.kernels import matmul
+from fastnn.kernels.sync import SLOTS
 
 Array = NDArray[Any]
 DType = np.dtype[Any]
@@ -41,8 +42,10 @@ class Products:
     def _run(self, kernel: Callable[..., None], arrays: list[Array], sizes: Sizes, *packed: Array) -> None:
         """packed: one array for all threads, or one for each."""
         blocks = [self._scratch(matmul.ROWS * matmul.STRIDE, arrays[0].dtype) for _ in range(self.threads)]
+        control = np.zeros(SLOTS, np.int64)
         workers.run(
-            lambda t: kernel(t, self.threads, *arrays, *sizes, packed[t % len(packed)], blocks[t]), self.threads
+            lambda t: kernel(t, self.threads, control, *arrays, *sizes, packed[t % len(packed)], blocks[t]),
+            self.threads,
         )
 
     def _scratch(self, size: int, dtype: DType) -> Array:

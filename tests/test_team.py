@@ -1,0 +1,105 @@
+"""Threads that stay: every one has its part, and nothing that goes wrong is left behind."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from fastnn import ops, team
+from fastnn.kernels.compile import entry
+from fastnn.kernels.sync import begin_together, end_together
+
+Array = NDArray[Any]
+PATIENCE_SECONDS = 30.0
+SIZE = 300  # a product of so many rows and columns is worth a thread
+
+
+@entry
+def count(t: int, threads: int, control: Array, parts: Array) -> None:
+    begin_together(control, t)
+    parts[t] += threads
+    end_together(control, t, threads)
+
+
+def parts_of(threads: int) -> list[float]:
+    """What each thread has added."""
+    parts = np.zeros(threads)
+    team.run(lambda t, among, control: count(t, among, control, parts), threads)
+    return parts.tolist()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+@pytest.mark.parametrize("pause", [0.0, 0.01], ids=["awake", "asleep"])
+def test_every_thread_has_its_part(threads: int, pause: float) -> None:
+    for _ in range(20):
+        assert parts_of(threads) == [threads] * threads
+        time.sleep(pause)
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_a_failure_is_raised_and_the_next_call_works(failing: int) -> None:
+    parts = np.zeros(3)
+
+    def work(t: int, threads: int, control: Array) -> None:
+        if t == failing:
+            raise MemoryError(f"part {t}")
+        count(t, threads, control, parts)
+
+    before = threading.active_count()
+    parts_of(3)
+    with pytest.raises(MemoryError, match=f"part {failing}"):
+        team.run(work, 3)
+    assert parts_of(3) == [3, 3, 3]
+    assert threading.active_count() <= before + 2
+
+
+def test_callers_at_once() -> None:
+    """One has the helpers, the others work alone."""
+    rng = np.random.default_rng(0)
+    X, W = rng.normal(size=(2, SIZE, SIZE))
+    b = np.zeros(SIZE)
+    expected = ops.matmul_bias(X, W, b, threads=1)
+    wrong: list[int] = []
+
+    def call(number: int) -> None:
+        for _ in range(20):
+            if not np.array_equal(ops.matmul_bias(X, W, b, threads=2), expected):
+                wrong.append(number)
+
+    callers = [threading.Thread(target=call, args=(number,), daemon=True) for number in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(PATIENCE_SECONDS)
+    assert not any(caller.is_alive() for caller in callers)
+    assert wrong == []
+
+
+def test_helpers_sleep() -> None:
+    parts_of(2)
+    time.sleep(0.1)
+    before = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - before < 0.25
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_process_has_helpers_of_its_own() -> None:
+    parts_of(2)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if parts_of(2) == [2, 2] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert parts_of(2) == [2, 2]
+
+
+def test_a_process_ends_right_after_a_call() -> None:
+    call = "import numpy as np; from fastnn import ops; x = np.ones((300, 300)); ops.matmul_bias(x, x, x[0], threads=2)"
+    done = subprocess.run([sys.executable, "-c", call], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
