@@ -16,7 +16,7 @@ from typing import NamedTuple
 from .compile import Array, entry, kernel
 from .simd import TILE_ROWS, lanes, load, load_first, prefetch, prefetch_later, store, store_first
 from .sync import begin_together, end_together, share
-from .tiles import load_square, load_tile, outer_add, store_square, store_tile, transposed
+from .tiles import load_square, load_tile, outer_add, row_offsets, store_square, store_tile, transposed
 
 # Rows of B multiplied at a time: 256 x 32 float32 are 32 KB, which stay in L1 while all rows of A pass by.
 DEPTH = 256
@@ -63,14 +63,14 @@ def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Ma
                 for j in range(registers):
                     prefetch(C.data, C.offset + r * C.row + j * lanes(C.data))
             acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, height, registers)
-            a, b = A.offset + i * A.row, B.offset
+            a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.row, height)
             if columns == registers * lanes(C.data) or B.row == registers * lanes(C.data):  # or B is filled up
                 for _ in range(depth):
-                    acc = outer_add(A.data, a, A.row, load(B.data, b, registers), acc)
+                    acc = outer_add(A.data, a, starts, load(B.data, b, registers), acc)
                     a, b = a + A.column, b + B.row
             else:
                 for _ in range(depth):
-                    acc = outer_add(A.data, a, A.row, load_first(B.data, b, columns, 0.0, registers), acc)
+                    acc = outer_add(A.data, a, starts, load_first(B.data, b, columns, 0.0, registers), acc)
                     a, b = a + A.column, b + B.row
             store_tile(C.data, C.offset + i * C.row, C.row, columns, acc)
             i += height
@@ -185,10 +185,10 @@ def _multiply_tall(
     i, step = 0, TALL * B.row // max(rows, 1)
     while i + TALL <= rows:
         acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, TALL, 2)
-        a, b = A.offset + i * A.row, B.offset
+        a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.row, TALL)
         for _ in range(depth):
             prefetch_later(B.data, ahead)
-            acc = outer_add(A.data, a, A.row, load(B.data, b, 2), acc)
+            acc = outer_add(A.data, a, starts, load(B.data, b, 2), acc)
             a, b, ahead = a + A.column, b + B.row, ahead + step
         store_tile(C.data, C.offset + i * C.row, C.row, columns, acc)
         i += TALL

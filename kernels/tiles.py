@@ -76,20 +76,44 @@ def store_tile(
 
 
 @intrinsic
-def outer_add(
-    typing: Any, array: types.Type, index: types.Type, stride: types.Type, vector: Vector, tile: types.Type
-) -> Any:
-    """tile[r] + array[index + r * stride] * vector for every row r: a rank-1 update, the inner loop of a matmul."""
+def row_offsets(typing: Any, stride: types.Type, rows: types.Type) -> Any:
+    """Where `rows` rows begin that are `stride` apart: a tuple of numbers of which LLVM knows nothing.
+
+    It would go from row to row by adding, inside the loop: 39 instructions for 16 multiply-adds, not 32, and 4% slower.
+    """
+    if not isinstance(rows, types.IntegerLiteral):
+        return None
+    offsets = types.UniTuple(types.intp, rows.literal_value)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data, at, rows = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1], []
-        for row in cgutils.unpack_tuple(builder, args[4]):
-            scalar = builder.load(builder.gep(data, [at]))
-            rows.append(llvm_multiply_add(builder, splat(builder, scalar, vector.lanes), args[3], row))
-            at = builder.add(at, args[2])
-        return context.make_tuple(builder, sig.return_type, rows)
+        kind = args[0].type
+        same = ir.FunctionType(kind, [kind])
+        numbers = [
+            builder.asm(same, "", "=r,0", [builder.mul(args[0], kind(r))], side_effect=False)
+            for r in range(offsets.count)
+        ]
+        return context.make_tuple(builder, offsets, numbers)
 
-    return tile(array, types.intp, types.intp, vector, tile), generate
+    return offsets(types.intp, rows), generate
+
+
+@intrinsic
+def outer_add(
+    typing: Any, array: types.Type, index: types.Type, offsets: types.Type, vector: Vector, tile: types.Type
+) -> Any:
+    """tile[r] + array[index + offsets[r]] * vector for every row r: a rank-1 update, the inner loop of a matmul."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data = builder.gep(context.make_array(sig.args[0])(context, builder, args[0]).data, [args[1]])
+        starts, rows = (cgutils.unpack_tuple(builder, numbers) for numbers in (args[2], args[4]))
+        scalars = [builder.load(builder.gep(data, [start])) for start in starts]
+        added = [
+            llvm_multiply_add(builder, splat(builder, scalar, vector.lanes), args[3], row)
+            for scalar, row in zip(scalars, rows, strict=True)
+        ]
+        return context.make_tuple(builder, sig.return_type, added)
+
+    return tile(array, types.intp, offsets, vector, tile), generate
 
 
 # --- square tiles, as many rows as a register has lanes
