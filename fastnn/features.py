@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from typing import Any
 
@@ -40,6 +41,7 @@ def lists_of(X: CSR, dtype: np.dtype[Any]) -> Lists:
     return Lists(X.starts, X.columns, codes, numbers, _table(dtype))
 
 
+@functools.cache
 def no_lists(dtype: np.dtype[Any]) -> Lists:
     """What stands for dense features."""
     return _room(0, 0, 0, dtype, coded=False)

@@ -21,7 +21,7 @@ def aligned(size: int, dtype: np.dtype[Any]) -> Array:
     """`size` zeros that begin at a cache line."""
     extra = ALIGNMENT // dtype.itemsize
     memory = np.zeros(size + extra, dtype)
-    start = -memory.ctypes.data % ALIGNMENT // dtype.itemsize
+    start = -memory.__array_interface__["data"][0] % ALIGNMENT // dtype.itemsize
     return memory[start : start + size]
 
 

@@ -29,7 +29,7 @@ def run(work: Work, threads: int) -> None:
     """work in so many threads, of which the caller is one; in it alone while another thread's call has the others."""
     team = _team(threads) if threads > 1 else None
     if team is None or not team.busy.acquire(blocking=False):
-        work(0, 1, _NOBODY)
+        work(0, 1, NOBODY)
         return
     try:
         team.run(work)
@@ -83,7 +83,7 @@ class Team:
             work = self.tasks[t - 1].get()
 
 
-_NOBODY = np.zeros(SLOTS, np.int64)
+NOBODY = np.zeros(SLOTS, np.int64)
 _teams: dict[int, Team] = {}
 _lock = threading.Lock()
 

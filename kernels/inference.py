@@ -10,13 +10,16 @@ from .network import ACTIVATION, INPUT, K_, N_, Network, Rows, forward, widen_ro
 from .rows import BLOCK, Batch, Data, input_layer, rows_loss, total
 from .simd import lanes, load_first, numbers_at, store_first
 from .softmax import softmax
-from .sync import share
+from .sync import begin_together, end_together, share
 
 
 @entry
-def predict(t: int, threads: int, network: Network, data: Data, m: int, batch: Batch, out: Array) -> None:
+def predict(
+    t: int, threads: int, control: Array, network: Network, data: Data, m: int, batch: Batch, out: Array
+) -> None:
     """Thread t's rows of out (m * N,): probabilities, or values where the loss is SQUARED. batch is its own; data holds
     features alone."""
+    begin_together(control, t)
     last = len(network.layers) - 1
     N, width = network.layers[last - 1, N_], lanes(out)
     begin, end = share(m, BLOCK, t, threads)
@@ -31,6 +34,7 @@ def predict(t: int, threads: int, network: Network, data: Data, m: int, batch: B
             n = min(width, B * N - i)
             store_first(out, start * N + i, n, load_first(batch.values, z + i, n, 0.0, 1))
         finish(data.loss, out, start * N, B, N, batch.room)
+    end_together(control, t, threads)
 
 
 @entry
@@ -66,9 +70,18 @@ def finish(loss: int, out: Array, at: int, rows: int, N: int, room: Array) -> No
 
 @entry
 def evaluate(
-    t: int, threads: int, network: Network, data: Data, m: int, batch: Batch, losses: Array, right: Array
+    t: int,
+    threads: int,
+    control: Array,
+    network: Network,
+    data: Data,
+    m: int,
+    batch: Batch,
+    losses: Array,
+    right: Array,
 ) -> None:
     """Thread t's rows: every block's summed loss to losses (blocks,) and its right rows to right (blocks,)."""
+    begin_together(control, t)
     begin, end = share(m, BLOCK, t, threads)
     for start in range(begin, end, BLOCK):
         B = min(BLOCK, end - start)
@@ -78,3 +91,4 @@ def evaluate(
         block = start // BLOCK
         right[block] = rows_loss(network, data, batch, B, 0, B, 1.0, 0)
         losses[block] = total(batch.losses, 0, B)
+    end_together(control, t, threads)

@@ -61,6 +61,7 @@ def modules_of(package: ModuleType) -> list[ModuleType]:
 @pytest.fixture
 def fence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fence]:
     fence = Fence()
+    monkeypatch.setattr("fastnn.compiled.forward.WORTH_A_THREAD", 1)
     for module in (packing, features, *modules_of(compiled)):
         monkeypatch.setattr(module, "aligned", fence.aligned, raising=False)
     yield fence

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import functools
+import threading
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import workers
+from .. import team
 from ..architecture import Architecture
 from ..csr import CSR
 from ..features import lists_of, no_lists, rows_of
 from ..kernels import inference
-from ..kernels.rows import BLOCK, Data
+from ..kernels.network import Network
+from ..kernels.rows import BLOCK, Batch, Data
 from ..objective import LOSSES
 from ..packing import Layout
+from ..team import NOBODY
 from ..trainer import State
 from .memory import batch_of, data_of
 
@@ -24,11 +27,43 @@ Array = NDArray[Any]
 # Up to so many rows are predicted without packing the weights.
 FEW = 16
 
+# Below this many multiply-adds (0.5 ms) a second thread, which may have to wake up first, does not pay.
+WORTH_A_THREAD = 1 << 24
+
+# Numbers of memory that are kept from call to call, at most.
+MOST_KEPT = 1 << 20
+
 
 @functools.lru_cache(maxsize=64)
 def layout_of(architecture: Architecture, dtype: np.dtype[Any]) -> tuple[Layout, list[int]]:
     """The layout, and the bytes of W and b of every layer in turn; once, as it takes longer than predicting a row."""
     return Layout(architecture, dtype), [n * dtype.itemsize for K, N in architecture.layers for n in (K * N, N)]
+
+
+_kept = threading.local()
+
+
+def _room(layout: Layout, state: State, m: int, threads: int) -> tuple[Network, list[Batch]]:
+    """The packed network, and a block for each thread; the memory of the last call if that was alike.
+
+    New memory takes longer to get than some thousand rows of a small network to predict.
+    """
+    rows = min(BLOCK, m)
+    kept = getattr(_kept, "room", None)
+    if kept is None or kept[0] is not layout or kept[1] < rows or len(kept[3]) < threads:
+        network, blocks = layout.network(state.weights, state.biases), [batch_of(layout, rows) for _ in range(threads)]
+        _kept.room = None
+        if layout.params + threads * rows * layout.block <= MOST_KEPT:
+            _kept.room = layout, rows, network, blocks
+        return network, blocks
+    layout.pack(kept[2].params, state.weights, state.biases)
+    return kept[2], kept[3]
+
+
+def _threads(architecture: Architecture, m: int, threads: int) -> int:
+    """How many of them have something to do that is worth it."""
+    work = m * sum(K * N for K, N in architecture.layers)
+    return min(threads, -(-m // BLOCK)) if work >= WORTH_A_THREAD else 1
 
 
 def _predict_few(architecture: Architecture, state: State, X: Array, output: str) -> Array:
@@ -50,28 +85,34 @@ def predict(architecture: Architecture, state: State, X: Array | CSR, output: st
     if len(X) <= FEW and not isinstance(X, CSR):
         return _predict_few(architecture, state, X, output)
     dtype, N, m = state.weights[0].dtype, architecture.sizes[-1], len(X)
-    layout, nothing = Layout(architecture, dtype), no_lists(dtype)
-    network = layout.network(state.weights, state.biases)
+    layout, nothing = layout_of(architecture, dtype)[0], no_lists(dtype)
     lists = lists_of(X, dtype) if isinstance(X, CSR) else nothing
     none = np.zeros(0, np.int64), nothing.values
     data = Data(rows_of(X), lists, nothing, *none, LOSSES.index(output), 0.0, np.zeros(0))
-    threads = min(threads, -(-m // BLOCK))
-    blocks = [batch_of(layout, min(BLOCK, m)) for _ in range(threads)]
+    threads = _threads(architecture, m, threads)
+    network, blocks = _room(layout, state, m, threads)
     out = np.empty(m * N, dtype)
-    inference.predict(0, 1, network, data, 0, blocks[0], out)  # compiles, in the main thread
-    workers.run(lambda t: inference.predict(t, threads, network, data, m, blocks[t], out), threads)
+    inference.predict(0, 1, NOBODY, network, data, 0, blocks[0], out)  # compiles, in the main thread
+
+    def part(t: int, threads: int, control: Array) -> None:
+        inference.predict(t, threads, control, network, data, m, blocks[t], out)
+
+    team.run(part, threads)
     return out.reshape(m, N)
 
 
 def evaluate(architecture: Architecture, state: State, X: Array | CSR, Y: Array, threads: int) -> tuple[float, int]:
     """See trainer.Backend."""
     dtype, m = state.weights[0].dtype, len(X)
-    layout = Layout(architecture, dtype)
-    network, data = layout.network(state.weights, state.biases), data_of(X, Y, architecture, dtype)
-    parts = -(-m // BLOCK)
-    threads = min(threads, parts)
-    blocks = [batch_of(layout, min(BLOCK, m)) for _ in range(threads)]
+    layout = layout_of(architecture, dtype)[0]
+    data = data_of(X, Y, architecture, dtype)
+    parts, threads = -(-m // BLOCK), _threads(architecture, m, threads)
+    network, blocks = _room(layout, state, m, threads)
     losses, right = np.zeros(parts), np.zeros(parts, np.int64)
-    inference.evaluate(0, 1, network, data, 0, blocks[0], losses, right)  # compiles, in the main thread
-    workers.run(lambda t: inference.evaluate(t, threads, network, data, m, blocks[t], losses, right), threads)
+    inference.evaluate(0, 1, NOBODY, network, data, 0, blocks[0], losses, right)  # compiles, in the main thread
+
+    def part(t: int, threads: int, control: Array) -> None:
+        inference.evaluate(t, threads, control, network, data, m, blocks[t], losses, right)
+
+    team.run(part, threads)
     return float(losses.sum() / m), int(right.sum())
