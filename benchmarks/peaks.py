@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastnn import workers
 from fastnn.kernels.compile import entry
 from fastnn.kernels.simd import TILE_ROWS, full, lanes, load, store
-from fastnn.kernels.tiles import load_tile, outer_add, store_tile
+from fastnn.kernels.tiles import load_tile, outer_add, row_offsets, store_tile
 
 Array = NDArray[Any]
 DTYPES = ("float32", "float64")
@@ -34,9 +34,9 @@ def multiply_adds(factors: Array, out: Array, count: int) -> None:
     """
     width = 2 * lanes(out)
     acc = load_tile(out, 0, width, width, TILE_ROWS, 2)
-    row = load(factors, 0, 2)
+    row, starts = load(factors, 0, 2), row_offsets(1, TILE_ROWS)
     for _ in range(count):
-        acc = outer_add(factors, 0, 1, row, acc)
+        acc = outer_add(factors, 0, starts, row, acc)
     store_tile(out, 0, width, width, acc)
 
 
