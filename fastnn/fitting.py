@@ -57,7 +57,7 @@ def fit_epochs(
     """
     if history is None:
         history, state.unfinished = History(), Unfinished()
-    _check_unfinished(state, plan, len(data[0]))
+    check_unfinished(state, plan, len(data[0]))
     state.begin(plan.optimizer)
     with backend.messages(progress.message):
         trainer = backend.Trainer(architecture, state, *data, plan)
@@ -163,7 +163,8 @@ def _last(values: list[float]) -> float:
     return values[-1] if values else 0.0
 
 
-def _check_unfinished(state: State, plan: Plan, m: int) -> None:
+def check_unfinished(state: State, plan: Plan, m: int) -> None:
+    """Raise ValueError if the state was left after more steps of an epoch than one of m rows has."""
     steps, batches = state.unfinished.steps, -(-m // min(plan.batch_size or m, m))
     if steps and steps >= batches:
         raise ValueError(f"Training stopped after {steps} steps of an epoch; expected less than {batches}, its steps.")

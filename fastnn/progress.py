@@ -133,6 +133,11 @@ def epoch_count(epoch: int, epochs: int) -> str:
     return f"epoch {epoch:{len(str(epochs))}}/{epochs}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Such as "1 epoch" or "20 epochs"."""
+    return f"{number} {noun}" + "s" * (number != 1)
+
+
 def figures_text(history: History) -> str:
     """The last entries, such as "loss 0.0812  accuracy 97.61%"."""
     texts = []

@@ -12,6 +12,7 @@ from ..checks import integer
 from ..cpus import thread_count
 from ..mistakes import format_mistakes, worst_misses
 from ..mlp import MLP, network
+from ..progress import counted
 from ..recipes import Prepared
 from ..report import class_report, confusion_matrix, format_rest, one_against_rest
 from .measuring import Result, classes_of, finite, measure, mistakes_of, print_report
@@ -32,7 +33,7 @@ def run(given: Mapping[str, Any]) -> None:
     if "json" in given:
         print(json.dumps(_summary(opened, net, rows, result, mistakes)))
     else:
-        print(f"{opened.path}: {'-'.join(map(str, net.architecture.sizes))}, {net.epochs} epochs")
+        print(f"{opened.path}: {'-'.join(map(str, net.architecture.sizes))}, {counted(net.epochs, 'epoch')}")
         print_report(net, rows, result)
         _print_more(net, rows, result, mistakes)
 

@@ -125,21 +125,38 @@ class Recorder:
         except OSError as error:
             if str(error) not in self.told:  # and not in every epoch
                 self.told.add(str(error))
-                said = f"{error.filename}: {error.strerror}; the checkpoint before is kept, and training goes on"
+                kept = "the checkpoint before is kept, and " if (self.out / LAST).exists() else ""
+                said = f"{_said(error)}; {kept}training goes on"
                 print(f"\nfastnn.train: warning: {said}.", file=sys.stderr, flush=True)
             self.problem = error
         else:
             self.problem = None
 
     def last_words(self, error: Diverged) -> str:
-        """The error with the place of the weights it speaks of, which have just been saved."""
+        """The error with the place of the last finite weights, which have just been saved."""
         if self.problem is not None:
-            return f"{error} The checkpoint in {self.out} is an earlier one: {self.problem}."
-        return f"{str(error).rstrip('.')} in {self.out / LAST}."
+            return f"{error.reason} The checkpoint in {self.out} is an earlier one: {_said(self.problem)}."
+        return f"{error.reason} The last finite weights are kept in {self.out / LAST}."
+
+    def unkept(self) -> OSError | None:
+        """Why the end of training is not on the disk, and what can be done; None if it is."""
+        if self.problem is None:
+            return None
+        if not (self.out / LAST).exists():
+            return OSError(f"{_said(self.problem)}; nothing of the run is kept.")
+        return OSError(f"{_said(self.problem)}; the checkpoint before is kept; {self._hint()}")
 
     def _farewell(self, history: History) -> str:
         steps = self.net._state.unfinished.steps
         where = f"after step {steps} of epoch {len(history) + 1}" if steps else f"after epoch {len(history)}"
         if self.problem is not None:
-            return f"stopped {where}; the checkpoint in {self.out} is an earlier one: {self.problem}."
-        return f"stopped {where}; to go on: python -m fastnn.train --resume {shlex.quote(str(self.out))}"
+            return f"stopped {where}; the checkpoint in {self.out} is an earlier one: {_said(self.problem)}."
+        return f"stopped {where}; {self._hint()}"
+
+    def _hint(self) -> str:
+        return f"to go on: python -m fastnn.train --resume {shlex.quote(str(self.out))}"
+
+
+def _said(error: OSError) -> str:
+    """Such as "runs/a/last.safetensors: No space left on device"."""
+    return f"{error.filename}: {error.strerror}"

@@ -58,9 +58,10 @@ def check_new(out: Path, force: bool) -> None:
     """Raise OSError unless a run can be written in `out`, which need not exist yet."""
     for name in FILES:
         if os.path.lexists(out / name) and not force:
+            hint = f", or --resume {out} to go on" if (out / LAST).exists() else ""
             raise FileExistsError(
                 f"--out is {str(out)!r}, which holds a {name}; expected a folder without a run, "
-                f"or --force to replace it, or --resume {out} to go on."
+                f"or --force to replace it{hint}."
             )
         if (out / name).is_dir():
             raise IsADirectoryError(f"--out is {str(out)!r}, which holds a folder {name}; expected none.")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..architecture import ACTIVATIONS, OUTPUTS
 from ..checks import integer, number, one_of
 from ..optimizers import Optimizer
+
+T = TypeVar("T")
 
 # What None is called where it must have a name, as flags and files have it.
 NONE = {"batch_size": "full", "threads": "all"}
@@ -136,7 +138,7 @@ def arguments(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: None if value == NONE.get(name, "") else value for name, value in listed.items()}
 
 
-def from_file(name: str, make: Callable[[], Settings]) -> Settings:
+def from_file(name: str, make: Callable[[], T]) -> T:
     """What `make` gives; its errors name the file as well."""
     try:
         return make()

@@ -14,10 +14,11 @@ import numpy as np
 from ..cpus import thread_count
 from ..errors import Diverged
 from ..extras import needed
+from ..fitting import check_unfinished
 from ..history import History
 from ..initializers import Initializer
 from ..mlp import MLP, backend_of, network
-from ..progress import Progress, make_progress
+from ..progress import Progress, counted, make_progress
 from ..recipes import Array, Prepared
 from ..storage import Checkpoint
 from ..trainer import Plan
@@ -28,7 +29,7 @@ from .recorder import Recorder, Signals
 from .reporting import write_report
 from .rows import knowledge_of, prepare, read
 from .run import FILES, Run, begin, check_new, open_run, write_config
-from .settings import Settings
+from .settings import Settings, from_file
 
 # What may be said anew when a run is resumed: nothing that would change the steps that are still to come.
 RESUMABLE = {"epochs", "threads", "save_every", "report", "progress", "live", "json"}
@@ -74,15 +75,13 @@ def _train(settings: Settings, net: MLP | None, history: History | None, run: Ru
     rows, validation = prepare(settings, read(settings))
     net = net or make_network(settings, rows, init)
     data = knowledge_of(rows.X_train, rows.y_train)
-    if run is not None and data != run.checkpoint.data:
-        raise ValueError(
-            f"{run.path} was trained on rows that are {run.checkpoint.data}; expected those, found {data}."
-        )
+    if run is not None:
+        _check_goes_on(run, data)
     print(describe(settings, net, rows), flush=True)
     net.check(rows.X_evaluate, rows.y_evaluate)  # strange test rows are refused before the long wait
     problem = None
     if settings.out is None:
-        history = _fit(net, settings, rows, validation, None, None)
+        history = _fit_and_forget(net, settings, rows, validation)
     else:
         history, problem = _fit_and_keep(net, settings, rows, validation, data, history)
     with backend_of(settings.backend).messages(lambda text: print(text, flush=True)):
@@ -96,6 +95,15 @@ def _train(settings: Settings, net: MLP | None, history: History | None, run: Ru
     print(_saved(settings))
     if settings.json:
         print(json.dumps(summary(settings, net, rows, history, result)))
+
+
+def _check_goes_on(run: Run, data: dict[str, Any]) -> None:
+    """Raise ValueError unless the run was trained on these rows, and stopped within an epoch of them."""
+    if data != run.checkpoint.data:
+        raise ValueError(
+            f"{run.path} was trained on rows that are {run.checkpoint.data}; expected those, found {data}."
+        )
+    from_file(str(run.path), lambda: check_unfinished(run.checkpoint.state, plan_of(run.settings), data["rows"]))
 
 
 def _saved(settings: Settings) -> str:
@@ -140,7 +148,8 @@ def describe(settings: Settings, net: MLP, rows: Prepared) -> str:
     """A line of what is about to be trained, such as "784-128-10, 60000 rows in batches of 128, ..."."""
     sizes = "-".join(map(str, net.architecture.sizes))
     batch = "at once" if settings.batch_size is None else f"in batches of {settings.batch_size}"
-    how = f"{settings.optimizer} at {settings.learning_rate:g}, {settings.epochs} epochs, seed {settings.seed}"
+    epochs = counted(settings.epochs, "epoch")
+    how = f"{settings.optimizer} at {settings.learning_rate:g}, {epochs}, seed {settings.seed}"
     return f"{sizes}, {len(rows.X_train)} rows {batch}, {how}"
 
 
@@ -164,6 +173,16 @@ def _fit(
         return make_progress(plan.epochs, count, settings.progress, done=done, live=settings.live)
 
     return net.fit_plan(rows.X_train, rows.y_train, validation, plan, progress, history, recorder)
+
+
+def _fit_and_forget(net: MLP, settings: Settings, rows: Prepared, validation: tuple[Array, Array] | None) -> History:
+    """Train without a folder. Raises ArithmeticError if it diverges."""
+    try:
+        return _fit(net, settings, rows, validation, None, None)
+    except Diverged as error:
+        raise ArithmeticError(
+            f"{error.reason} Nothing is kept; --out DIR would keep the last finite weights."
+        ) from None
 
 
 def _fit_and_keep(
@@ -194,4 +213,4 @@ def _fit_and_keep(
             recorder.save(history)
             raise ArithmeticError(recorder.last_words(error)) from None
         recorder.save(history)
-    return history, recorder.problem
+    return history, recorder.unkept()

@@ -30,7 +30,7 @@ from fastnn.trainer import Plan
 Array = NDArray[Any]
 X = np.random.default_rng(0).normal(size=(203, 6)).astype(np.float32)
 y = (X @ np.arange(18).reshape(6, 3)).argmax(axis=1)
-LARGE = np.tile(X, (20, 1)), np.tile(y, 20)
+LARGE = np.tile(X, (40, 1)), np.tile(y, 40)
 
 
 def essence(path: Path) -> dict[str, Any]:
@@ -316,6 +316,12 @@ def strange_settings(clusters: str, out: Path, save_clusters: Callable[..., str]
     storage.save(out / "last.safetensors", checkpoint)
 
 
+def too_many_steps(clusters: str, out: Path, save_clusters: Callable[..., str]) -> None:
+    checkpoint = storage.load(out / "last.safetensors")
+    checkpoint.state.unfinished.steps = 99
+    storage.save(out / "last.safetensors", checkpoint)
+
+
 def gone(clusters: str, out: Path, save_clusters: Callable[..., str]) -> None:
     shutil.rmtree(out)
 
@@ -330,6 +336,7 @@ def gone(clusters: str, out: Path, save_clusters: Callable[..., str]) -> None:
         (cut_short, "last.safetensors is damaged|something else"),
         (a_saved_network, "is no folder of a run; expected one that"),
         (strange_settings, "last.safetensors: learning_rate is '../..'; expected a number."),
+        (too_many_steps, "last.safetensors: Training stopped after 99 steps of an epoch; expected less than"),
         (gone, "run: No such file or directory"),
     ],
 )
@@ -412,7 +419,8 @@ def test_a_disk_that_fails_for_good(
     for warning in warnings:
         assert warning.startswith(f"fastnn.train: warning: {out}")
         assert warning.endswith(f"{os.strerror(number)}; the checkpoint before is kept, and training goes on.")
-    assert error == f"fastnn.train: error: {out / 'best.safetensors'}: {os.strerror(number)}."
+    hint = f"the checkpoint before is kept; to go on: python -m fastnn.train --resume {out}"
+    assert error == f"fastnn.train: error: {out / 'best.safetensors'}: {os.strerror(number)}; {hint}"
     assert 0 < storage.load(out / "last.safetensors").state.epochs < 4
     assert main(["--resume", str(out), "--no-progress"]) == 0
     assert essence(out / "last.safetensors") == essence(tmp_path / "unbroken" / "last.safetensors")
@@ -445,7 +453,8 @@ def test_a_folder_that_is_removed_is_made_anew(
 
     monkeypatch.setattr(Recorder, "epoch", epoch)
     trained(clusters, out)
-    assert f"warning: {out / 'metrics.jsonl'}: No such file or directory" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"warning: {out / 'metrics.jsonl'}: No such file or directory; training goes on." in said
     assert storage.load(out / "last.safetensors").state.epochs == 4
     assert (out / "metrics.jsonl").read_text().count("\n") == 4
     assert "config.toml" in os.listdir(out)
