@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from types import FrameType
 from typing import Any, NoReturn, Protocol
 
 # The flags that are not named after their setting.
@@ -19,11 +22,29 @@ FLAGS = {
 
 
 class Stopped(Exception):
-    """Training was ended by a signal; the message says how to go on."""
+    """A signal ended the command; the message says where, and how to go on."""
 
     def __init__(self, signal: int, message: str) -> None:
         self.signal = signal
         super().__init__(message)
+
+
+class Terminable:
+    """Within it SIGTERM raises Stopped, so that what was begun is ended and put away."""
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGTERM, self._stop) if in_main_thread() else None
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
+
+    def _stop(self, number: int, frame: FrameType | None) -> NoReturn:
+        raise Stopped(number, "terminated")
+
+
+def in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()  # others may not say what signals do
 
 
 class Parser(argparse.ArgumentParser):

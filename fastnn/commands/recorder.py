@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from .. import files, storage
 from ..errors import Diverged
 from ..history import History
 from ..mlp import MLP
-from .arguments import Stopped
+from .arguments import Stopped, in_main_thread
 from .run import BEST, LAST, METRICS, append_metrics, begin, best_epoch, rewrite_metrics
 from .settings import Settings
 
@@ -29,7 +28,7 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
-        if threading.current_thread() is threading.main_thread():
+        if in_main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._before[number] = signal.signal(number, self._note)
         return self

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
@@ -139,7 +142,7 @@ def run_trials(trials: list[Trial], shared: Path, jobs: int) -> Iterator[TrialRe
     """
     _warm_up(trials[0], shared)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(trials)), context) as pool:
+    with ProcessPoolExecutor(min(jobs, len(trials)), context, _end_with_parent) as pool:
         try:
             for future in as_completed([pool.submit(_run, trial, shared) for trial in trials]):
                 yield future.result()
@@ -150,9 +153,21 @@ def run_trials(trials: list[Trial], shared: Path, jobs: int) -> Iterator[TrialRe
             raise
 
 
+def _end_with_parent() -> None:
+    """Have a process end when the one that started it was killed: its pool would wait for it for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def _warm_up(trial: Trial, shared: Path) -> None:
     """Compile the kernels, if need be, before every process would."""
-    with backend_of(trial.settings.backend).messages(lambda text: print(text, flush=True)):
+    with backend_of(trial.settings.backend).messages(lambda text: print(text, file=sys.stderr, flush=True)):
         rows = _rows(shared)
         few = Prepared(rows.X_train[:64], rows.y_train[:64], rows.X_evaluate[:64], rows.y_evaluate[:64], rows.evaluated)
         _fit(trial.settings.replace(epochs=1), rows, few)

@@ -15,7 +15,7 @@ import numpy as np
 from .. import files
 from ..checks import integer
 from ..cpus import thread_count
-from .arguments import flag
+from .arguments import Terminable, flag
 from .flags import settings_of
 from .rows import prepare, read
 from .settings import NONE, Settings
@@ -46,10 +46,14 @@ def run(given: Mapping[str, Any]) -> None:
         for number, (choice, each) in enumerate(choices)
         for seed in range(count)
     ]
-    with TemporaryDirectory(prefix="fastnn-") as shared:
+    with Terminable(), TemporaryDirectory(prefix="fastnn-") as shared:
         _share(settings, trials, Path(shared))
         results = _train(trials, Path(shared), jobs, out, quiet="json" in given)
     scores = scores_of(results)
+    if not scores[0].values:
+        raise ArithmeticError(
+            f"Every setting diverged; expected one that does not, such as a smaller --lr. Results: {out / RESULTS}"
+        )
     picture = _draw(scores, out)
     _tell(scores, base, picture, out, as_json="json" in given)
 

@@ -17,6 +17,7 @@ from fastnn.commands.trials_table import Table
 from fastnn.commands.tuning import command_line
 from fastnn.commands.tuning_flags import combinations, grid_axis
 from fastnn.train import main as train
+from fastnn.tune import main as tune
 
 FLAGS = ("--backend", "numpy", "--hidden", "4", "--epochs", "3", "--batch-size", "16")
 
@@ -153,20 +154,42 @@ def test_results_are_not_overwritten(tmp_path: Path, clusters: str, refusal: Cal
     assert (tmp_path / "tune.jsonl").read_text() == "mine"
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a single process")
-def test_ctrl_c_ends_all_processes_and_keeps_what_is_done(clusters: str, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no signal to a single process")
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [("SIGINT", 130, "fastnn.tune: interrupted\n"), ("SIGTERM", 143, "fastnn.tune: terminated\n"), ("SIGKILL", -9, "")],
+)
+def test_a_signal_ends_all_processes_and_keeps_what_is_done(
+    number: str, status: int, said: str, clusters: str, tmp_path: Path
+) -> None:
+    """The output ends when the last process that holds it does."""
+    results, temporary = tmp_path / "tune.jsonl", tmp_path / "temporary"
+    temporary.mkdir()
     flags = ["--data", clusters, "--backend", "numpy", "--epochs", "40", "--batch-size", "4", "--out", str(tmp_path)]
     grid = ["--grid", "lr=" + ",".join(str(rate / 1000) for rate in range(1, 60))]
     command = [sys.executable, "-m", "fastnn.tune", *flags, *grid]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "tune.jsonl").exists() or not (tmp_path / "tune.jsonl").read_text().endswith("\n"):
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    while not results.exists() or not results.read_text().endswith("\n"):
         assert process.poll() is None
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.Signals[number])
     _, err = process.communicate(timeout=20)
-    assert process.returncode == 130, err
-    assert err.endswith("fastnn.tune: interrupted\n")
-    assert all(json.loads(line)["loss"] for line in (tmp_path / "tune.jsonl").read_text().splitlines())
+    assert process.returncode == status, err
+    assert err.endswith(said)
+    assert all(json.loads(line)["loss"] for line in results.read_text().splitlines())
+    assert number == "SIGKILL" or not list(temporary.iterdir())
+
+
+def test_there_is_no_best_where_all_diverge(clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = [*FLAGS, "--seeds", "1", "--lr", "1e30", "--grid", "optimizer=sgd", "--out", str(tmp_path / "out")]
+    assert tune(["--data", clusters, *flags]) == 2
+    out, err = capsys.readouterr()
+    assert "best" not in out
+    assert err.endswith(
+        f"Every setting diverged; expected one that does not, such as a smaller --lr. Results: "
+        f"{tmp_path / 'out' / 'tune.jsonl'}\n"
+    )
 
 
 def test_the_table_is_redrawn_in_place(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
