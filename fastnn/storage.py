@@ -162,7 +162,8 @@ def _header(name: str, file: IO[bytes]) -> tuple[bytes, dict[str, Any]]:
         described = json.loads(json.loads(header)["__metadata__"]["fastnn"])
         version = described["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
-        found = "a pickle" if start[:1] == b"\x80" or start[:2] == b"PK" else f"{size} bytes of something else"
+        kinds = {b"\x80": "a pickle", b"PK": "a zip archive, as pickles and .npz files can be"}
+        found = next((kinds[mark] for mark in kinds if start.startswith(mark)), f"{size} bytes of something else")
         raise ValueError(f"{name} holds {found}; expected a network that MLP.save wrote.") from None
     if version != FORMAT:
         newer = isinstance(version, int) and version > FORMAT
@@ -180,8 +181,9 @@ def _check_checksum(name: str, file: IO[bytes], header: bytes, described: dict[s
     while piece := file.read(PIECE):
         found.update(piece)
     if found.hexdigest() != expected:
+        shown = slice(16 if found.hexdigest()[:16] != expected[:16] else 64)  # the checksum itself may be damaged
         raise ValueError(
-            f"{name} is damaged: its checksum is {found.hexdigest()[:16]}...; expected {expected[:16]}..., as written."
+            f"{name} is damaged: its checksum is {found.hexdigest()[shown]}; expected {expected[shown]}, as written."
         )
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import struct
 import subprocess
 import sys
@@ -69,6 +70,17 @@ def test_every_byte_flipped(path: Path) -> None:
                     refused(path, "expected")
     assert path.read_bytes() == content
     assert storage.load(path).history == history
+
+
+def test_a_damaged_checksum_is_seen_to_differ(path: Path) -> None:
+    content = bytearray(content_of(tiny(), path))
+    last = content.index(rb"\"checksum\": \"") + len(rb"\"checksum\": \"") + 63
+    content[last] = ord("0") if content[last] != ord("0") else ord("1")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="is damaged: its checksum is") as caught:
+        load(path)
+    found, expected = re.findall(r" ([0-9a-f]{16,})[;,]", str(caught.value))
+    assert found != expected
 
 
 def test_bytes_added(path: Path) -> None:

@@ -18,6 +18,7 @@ from ..report import class_report, confusion_matrix, format_rest, one_against_re
 from .measuring import Result, classes_of, finite, measure, mistakes_of, print_report
 from .rows import rows_to_measure
 from .run import Run, open_run
+from .settings import from_file
 
 
 def run(given: Mapping[str, Any]) -> None:
@@ -26,7 +27,7 @@ def run(given: Mapping[str, Any]) -> None:
     opened = open_run(given["run"], given["checkpoint"] + ".safetensors")
     net = network(opened.checkpoint, backend=opened.settings.backend)
     rows = rows_to_measure(opened, given.get("data"))
-    net.check(rows.X_evaluate, rows.y_evaluate)
+    from_file(given.get("data", opened.settings.data), lambda: net.check(rows.X_evaluate, rows.y_evaluate))
     threads = thread_count(given.get("threads"))
     result = measure(net, rows, threads)
     mistakes = _worst(net, rows, result, count, threads)

@@ -23,7 +23,7 @@ OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "identity": "
 
 def run(given: Mapping[str, Any]) -> None:
     """The command, from its flags. Raises ValueError, OSError or ImportError before anything is written."""
-    check_out(given["file"], "force" in given, (".onnx",))
+    check_out(given["file"], "force" in given, (".onnx",), "FILE")
     opened = open_run(given["run"], given["checkpoint"] + ".safetensors")
     net = network(opened.checkpoint, backend="numpy")
     bytes_in = opened.checkpoint.data.get("type") == "uint8"

@@ -46,10 +46,10 @@ def run(given: Mapping[str, Any]) -> None:
             print(f"{len(labels)} predictions are in {out}.")
 
 
-def check_out(out: str, force: bool, endings: tuple[str, ...]) -> None:
-    """Raise ValueError or FileExistsError unless `out` may be written."""
+def check_out(out: str, force: bool, endings: tuple[str, ...], name: str = "out") -> None:
+    """Raise ValueError or FileExistsError unless the file `out`, which the argument `name` says, may be written."""
     if not out.lower().endswith(endings):
-        raise ValueError(f"out is {out!r}; expected a name that ends with {' or '.join(endings)}.")
+        raise ValueError(f"{name} is {out!r}; expected a name that ends with {' or '.join(endings)}.")
     if os.path.lexists(out) and not force:
         raise FileExistsError(f"{out} exists; expected a new name, or --force to replace it.")
 
@@ -71,10 +71,10 @@ def _read(name: str, opened: Run, K: int) -> Array:
 
 def _records(names: list[tuple[str, int]], labels: Array, probabilities: Array | None) -> list[dict[str, Any]]:
     """A dict for every row."""
-    records = []
+    records, called = [], next(iter(_columns(labels, probabilities)))
     for i, (name, row) in enumerate(names):
         more = {} if probabilities is None else {"probabilities": probabilities[i].tolist()}
-        records.append({"file": name, "row": row, "label": labels[i].tolist(), **more})
+        records.append({"file": name, "row": row, called: labels[i].tolist(), **more})
     return records
 
 
@@ -84,7 +84,7 @@ def _print(names: list[tuple[str, int]], labels: Array, probabilities: Array | N
     width = max(map(len, shown))
     for i, name in enumerate(shown):
         if probabilities is None:
-            print(f"{name:{width}}  {labels[i]}")
+            print(f"{name:{width}}  {' '.join(f'{value:.6g}' for value in labels[i].ravel())}")
             continue
         likely = np.argsort(-probabilities[i], kind="stable")[:LIKELY]
         best, *others = [f"{label} {probabilities[i, label]:.1%}" for label in likely]

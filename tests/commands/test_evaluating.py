@@ -103,7 +103,7 @@ def test_refusals(digits: Path, tmp_path: Path, refusal: Refusal, save_clusters:
     assert "holds no last.safetensors; expected the folder of a run" in refusal("evaluate", tmp_path / "empty")
     assert "No such file" in refusal("evaluate", tmp_path / "nothing")
     other = save_clusters(tmp_path / "clusters.npz", 30, 9)
-    assert "has 4 features; expected 784" in refusal("evaluate", digits, "--data", other)
+    assert f"{other}: X has 4 features; expected 784" in refusal("evaluate", digits, "--data", other)
     assert "--worst is -1" in refusal("evaluate", digits, "--worst", -1)
     MLP([784, 3]).save(tmp_path / "few.safetensors")
     some = digits.parent / "some.npz"

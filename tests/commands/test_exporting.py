@@ -80,6 +80,7 @@ def test_refusals(digits: Path, tmp_path: Path, refusal: Callable[..., str]) -> 
     path = tmp_path / "model.onnx"
     path.write_text("mine")
     assert f"{path} exists; expected a new name, or --force" in refusal("export", digits, path)
+    assert "FILE is '" in refusal("export", digits, tmp_path / "model.pt")
     assert "expected a name that ends with .onnx" in refusal("export", digits, tmp_path / "model.pt")
     assert "model.onnx holds 4 bytes of something else" in refusal("export", path, tmp_path / "new.onnx")
     assert path.read_text() == "mine"

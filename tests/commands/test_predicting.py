@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from fastnn import MLP, load
 from fastnn.commands.images import read_digit
@@ -73,7 +73,8 @@ def test_numbers(save_clusters: Callable[..., str], tmp_path: Path, command: Cal
     (tmp_path / "rows.csv").write_text("1,2,3,4\n5,6,7,8\n")  # bytes for a network that knows none
     found = json.loads(command("predict", run, tmp_path / "rows.csv", "--json"))["predictions"]
     expected = load(run / "last.safetensors", backend="numpy").predict(np.array([[1.0, 2, 3, 4], [5, 6, 7, 8]]))
-    assert [row["label"] for row in found] == expected.tolist()
+    assert [row["prediction"] for row in found] == expected.tolist()
+    assert command("predict", run, tmp_path / "rows.csv").split()[1::2] == [f"{value:.6g}" for value in expected]
     assert "probabilities" not in found[0]
     command("predict", run, tmp_path / "rows.csv", "--out", tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text().splitlines()[0] == "file,row,prediction"
@@ -90,6 +91,14 @@ def drawn(size: tuple[int, int], paper: Any, ink: Any, mode: str, scale: float =
     return image
 
 
+def shaded(image: Image.Image, across: float, corners: float) -> Image.Image:
+    """As a lamp at one side and a lens would have it, and the noise of a camera."""
+    y, x = np.mgrid[-1:1:200j, -1:1:200j]
+    light = 1 - across * (1 + x) / 2 - corners * (x * x + y * y)
+    noise = np.random.default_rng(0).normal(0, 3, x.shape)
+    return Image.fromarray(np.clip(np.asarray(image) * light + noise, 0, 255).astype(np.uint8))
+
+
 VARIANTS: dict[str, Image.Image] = {
     "ink on paper": drawn((200, 200), 250, 10, "L"),
     "light on dark": drawn((200, 200), 0, 255, "L"),
@@ -98,6 +107,10 @@ VARIANTS: dict[str, Image.Image] = {
     "large": drawn((1500, 1400), 255, 0, "L", 8),
     "transparent": drawn((200, 200), (0, 0, 0, 0), (0, 0, 0, 255), "RGBA"),
     "black and white": drawn((200, 200), 1, 0, "1"),
+    "transparent, light": drawn((200, 200), (0, 0, 0, 0), (255, 255, 255, 255), "RGBA"),
+    "shaded": shaded(drawn((200, 200), 250, 10, "L"), 0.3, 0.0),
+    "shaded in the corners": shaded(drawn((200, 200), 250, 10, "L"), 0.1, 0.2),
+    "shaded, light on dark": ImageOps.invert(shaded(drawn((200, 200), 250, 10, "L"), 0.3, 0.1)),
     "palette": drawn((200, 200), (255, 255, 255), (200, 0, 0), "RGB").convert("P"),
     "16 bits": Image.fromarray(np.asarray(drawn((200, 200), 250, 10, "L")).astype(np.uint16) * 257),
 }
@@ -162,14 +175,14 @@ def saved(image: Image.Image, form: str) -> bytes:
 
 
 IMPOSTORS: dict[str, tuple[bytes, str]] = {
-    "text.png": (b"hello", "is no PNG or JPEG image"),
-    "empty.png": (b"", "is no PNG or JPEG image"),
-    "gif.png": (saved(VARIANTS["small"], "GIF"), "is no PNG or JPEG image"),
+    "text.png": (b"hello", "text.png holds something else; expected a PNG or JPEG image."),
+    "empty.png": (b"", "empty.png holds something else; expected a PNG or JPEG image."),
+    "gif.png": (saved(VARIANTS["small"], "GIF"), "gif.png holds something else; expected a PNG or JPEG image."),
     "blank.png": (saved(Image.new("L", (50, 50), 200), "PNG"), "is an image of one colour; expected a digit on paper"),
     "short.png": (saved(VARIANTS["small"], "PNG")[:90], "short.png is damaged"),
-    "header.png": (png(100, 100), "header.png is damaged|is no PNG or JPEG"),
-    "lies.png": (png(60000, 60000), "lies.png has 3600000000 pixels; expected at most|is no PNG or JPEG image"),
-    "rows.csv": (b"1,2,3\n4,5,6\n", "rows.csv has 2 features in a row, expected 784"),
+    "header.png": (png(100, 100), "header.png is damaged|header.png holds something else"),
+    "lies.png": (png(60000, 60000), "lies.png has 3600000000 pixels; expected at most|lies.png holds something else"),
+    "rows.csv": (b"1,2,3\n4,5,6\n", "rows.csv has 3 fields in a row, expected 784"),
     "broken.npz": (b"PK\x03\x04" + b"x" * 50, "broken.npz is damaged"),
     "missing.png": (b"", "missing.png: No such file"),
 }
