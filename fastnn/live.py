@@ -6,6 +6,7 @@ import io
 import shutil
 import sys
 import time
+from math import isfinite
 
 from .extras import needed
 from .history import History
@@ -24,6 +25,7 @@ class Live(Bar):
     def __init__(self, epochs: int, rows: int, done: int = 0) -> None:
         self.plotille = needed("plotille", "plot", "--live")
         super().__init__(epochs, rows, done, file=io.StringIO())
+        self.bar.dynamic_ncols = False  # of a terminal, which `file` is not
         self.chart: list[str] = []
         self.next_curves = 0.0  # when they may be drawn again
 
@@ -62,10 +64,13 @@ class Live(Bar):
         figure = self.plotille.Figure()
         figure.width, figure.height, figure.with_colors, figure.origin = width, HEIGHT, False, False
         figure.x_label, figure.y_label = "", name + (", dotted: validation" if validation else "")
-        figure.register_label_formatter(float, _label)
+        figure.register_label_formatter(float, _percent_label if "accuracy" in name else _label)
         last, step = len(training), -(-len(training) // (DOTS * width))
         shown = [epoch for epoch in range(1, last + 1) if (last - epoch) % step == 0]
         figure.set_x_limits(min_=1, max_=max(2, last))
+        finite = [value for value in (*training, *validation) if isfinite(value)]
+        if finite and min(finite) < max(finite):  # else plotille chooses: it needs some distance
+            figure.set_y_limits(min_=min(finite), max_=max(finite))
         figure.plot(shown, [training[epoch - 1] for epoch in shown])
         if validation:
             shown = [epoch for epoch in shown if epoch <= len(validation)]
@@ -82,5 +87,9 @@ class Live(Bar):
 
 
 def _label(value: float, chars: int, delta: float, left: bool = False) -> str:
-    text = f"{value:.4g}"
-    return text.ljust(chars) if left else text.rjust(chars)
+    """left: below the figure, where epochs are counted."""
+    return f"{value:.0f}".ljust(chars) if left else f"{value:.4g}".rjust(chars)
+
+
+def _percent_label(value: float, chars: int, delta: float, left: bool = False) -> str:
+    return _label(value, chars, delta, left) if left else f"{value:.2%}".rjust(chars)

@@ -13,6 +13,9 @@ from .history import History
 REFRESH_SECONDS = 0.1
 
 
+BESIDE = 37  # columns of the bar's line besides epoch and figures, with a bar of two
+
+
 class Progress(Protocol):
     """What `fit` tells while it runs, always from the main thread."""
 
@@ -119,8 +122,12 @@ class Bar:
         self.bar.set_description_str(epoch_count(number, self.epochs), refresh=False)
         if running is not None:
             running.val_loss, running.val_accuracy = self.history.val_loss[-1:], self.history.val_accuracy[-1:]
-        self.bar.set_postfix_str(figures_text(running or self.history), refresh=False)
+        self.bar.set_postfix_str(figures_text(running or self.history, self._room()), refresh=False)
         self.bar.update(self.done - self.bar.n)
+
+    def _room(self) -> int:
+        """Columns for figures, those that do not fit are left out: tqdm would cut one in two."""
+        return (self.bar.format_dict["ncols"] or 1 << 20) - len(self.bar.desc) - BESIDE
 
     def close(self) -> None:
         if not self.waiting:
@@ -138,12 +145,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" + "s" * (number != 1)
 
 
-def figures_text(history: History) -> str:
-    """The last entries, such as "loss 0.0812  accuracy 97.61%"."""
-    texts = []
+def figures_text(history: History, room: int | None = None) -> str:
+    """The last entries, such as "loss 0.0812  accuracy 97.61%"; only the first ones that fit into `room` letters."""
+    texts: list[str] = []
     for name, values in history.as_dict().items():
         if values and name != "seconds":
             texts.append(f"{name} {values[-1]:.2%}" if "accuracy" in name else f"{name} {_loss(values[-1])}")
+    while room is not None and len("  ".join(texts)) > room and len(texts) > 1:
+        texts.pop()
     return "  ".join(texts)
 
 
