@@ -103,14 +103,13 @@ def train_minibatches(
         barrier(control, threads)
         if atomic_load(control, DIVERGED) or atomic_load(control, STOPPING):
             break
-        if t == 0:
-            losses_out[epoch] += objective(terms, len(data.weights) > 0, total(own.losses, 0, B), B, scale)
-            for other in range(threads):
-                right_out[epoch] += right[8 * other]
         source = data, own, B, parts
         shrink = decay + terms.penalty * scale
         batch_step(network, source, parts, rule, shrink, memory, number, t, threads, scratch)
-        if t == 0:
+        if t == 0:  # only now, for who looks on divides the sums by the steps
+            losses_out[epoch] += objective(terms, len(data.weights) > 0, total(own.losses, 0, B), B, scale)
+            for other in range(threads):
+                right_out[epoch] += right[8 * other]
             atomic_store(control, STEPS, step + 1 - first)
         barrier(control, threads)
     restore_mode(mode)
@@ -205,14 +204,13 @@ def train_replicas(
             break
         if atomic_load(control, ABANDONED):
             break
+        if t == 0 and terms.penalty > 0.0:
+            square_weights(network, terms.squares, 0, 1)
+        shards_step(network, now, parts, rule, decay + terms.penalty * scale, memory, number, 0, 1, scratch)
         if t == 0:
-            if terms.penalty > 0.0:
-                square_weights(network, terms.squares, 0, 1)
             loss = total(now.losses, 0, shards.parts)
             losses_out[epoch] += objective(terms, len(data.weights) > 0, loss, B, scale)
             right_out[epoch] += now.right[: shards.parts].sum()
-        shards_step(network, now, parts, rule, decay + terms.penalty * scale, memory, number, 0, 1, scratch)
-        if t == 0:
             atomic_store(control, STEPS, step + 1 - first)
     restore_mode(mode)
 
