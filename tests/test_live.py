@@ -59,6 +59,12 @@ def test_curves_are_drawn_in_place(width: int, monkeypatch: pytest.MonkeyPatch) 
     assert any("accuracy" in line and "(loss" in line for line in lines) == (width >= 80)
     assert sum(any("⠀" <= letter <= "⣿" for letter in line) for line in lines) >= 10
     assert 14 <= len(lines) <= 20
+    axis = next(line for line in lines if re.match(" +[|] +1 ", line))
+    assert all(number.isdigit() for number in axis.replace("|", "").split()), axis  # epochs are whole
+    levels = [float(found[1]) for line in lines if (found := re.match(r" +([-\d.]+) \|", line))]
+    assert (levels[0], levels[-1]) == (1.1, 0.125)  # the figures' own range: no loss is below zero
+    assert any("93.75% |" in line for line in lines) == (width >= 80)
+    assert any("accuracy 93.75%" in line for line in lines) == (width >= 80)
 
 
 def test_nothing_is_drawn_before_there_are_two_epochs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,6 +142,20 @@ def test_the_bar_shows_the_running_epoch(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "loss 0.5000  accuracy 75.00%  val_loss 0.0812  val_accuracy 97.61%" in terminal.getvalue()
 
 
+@pytest.mark.parametrize(("columns", "figures"), [(60, 1), (80, 2), (101, 3), (140, 4)])
+def test_no_figure_is_cut_in_two(columns: int, figures: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = in_terminal(monkeypatch)
+    bar = Bar(epochs=15, rows=12345)
+    bar.bar.dynamic_ncols = lambda file: (columns, 24)
+    bar.advance(1, None)
+    bar.epoch(trained(3, validation=True))
+    bar.close()
+    *_, last = terminal.getvalue().split("\r")
+    shown = ["loss 0.0812", "accuracy 97.61%", "val_loss 0.0812", "val_accuracy 97.61%"]
+    assert last.rstrip().endswith(" left, " + "  ".join(shown[:figures]))
+    assert len(last.rstrip("\n")) <= columns
+
+
 @pytest.mark.parametrize("backend", ["numba", "numpy"])
 def test_the_running_epoch_s_figures_are_means(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whenever they are looked at: the sums of a step are added when it is counted, not when they are known."""
