@@ -37,10 +37,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What came of it; an empty history where it diverged."""
+    """What came of it; an empty history where it diverged. iterations: steps of an epoch."""
 
     trial: Trial
     history: History
+    iterations: int = 1
 
     def as_dict(self) -> dict[str, Any]:
         """A line of tune.jsonl."""
@@ -53,7 +54,7 @@ class TrialResult:
 class Score:
     """A combination over its seeds. metric: "val_accuracy", or "val_loss" where nothing is classified.
 
-    values: of the last epoch, one a seed. curves: the metric after every epoch, one a seed.
+    values: of the last epoch, one a seed. curves: the metric after every epoch, one a seed. iterations: steps of one.
     """
 
     choice: dict[str, Any]
@@ -62,6 +63,7 @@ class Score:
     curves: list[list[float]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     diverged: int = 0
+    iterations: int = 1
 
     @property
     def name(self) -> str:
@@ -124,7 +126,7 @@ def scores_of(results: list[TrialResult]) -> list[Score]:
     classifies = any(result.history.val_accuracy for result in results)
     for result in sorted(results, key=lambda result: (result.trial.number, result.trial.settings.seed)):
         metric = "val_accuracy" if classifies else "val_loss"
-        score = scores.setdefault(result.trial.number, Score(result.trial.choice, metric))
+        score = scores.setdefault(result.trial.number, Score(result.trial.choice, metric, iterations=result.iterations))
         curve = getattr(result.history, metric)
         if curve and isfinite(curve[-1]):
             score.values.append(curve[-1])
@@ -179,8 +181,9 @@ def _rows(shared: Path) -> Prepared:
 
 
 def _run(trial: Trial, shared: Path) -> TrialResult:
-    rows = _rows(shared)
-    return TrialResult(trial, _fit(trial.settings, rows, rows))
+    rows, batch_size = _rows(shared), trial.settings.batch_size
+    iterations = 1 if batch_size is None else -(-len(rows.X_train) // batch_size)
+    return TrialResult(trial, _fit(trial.settings, rows, rows), iterations)
 
 
 def _fit(settings: Settings, rows: Prepared, used: Prepared) -> History:

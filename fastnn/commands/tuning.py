@@ -104,7 +104,8 @@ def _draw(scores: list[Score], out: Path) -> Path | None:
         print(f"No picture: {error}", file=sys.stderr)
         return None
     curves = {score.name: score.curves for score in scores if score.curves}
-    return TuningDisplay(curves, scores[0].metric).save(out / PICTURE)
+    iterations = {score.name: score.iterations for score in scores}
+    return TuningDisplay(curves, scores[0].metric, iterations).save(out / PICTURE)
 
 
 def _tell(scores: list[Score], base: dict[str, Any], picture: Path | None, out: Path, *, as_json: bool) -> None:

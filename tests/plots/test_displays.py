@@ -132,6 +132,14 @@ def test_tuning_shows_mean_and_range() -> None:
     np.testing.assert_allclose(display.ax_.lines[0].get_ydata(), [0.45, 0.7])
     band = display.ax_.collections[0].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == (0.4, 0.8)
+    assert (display.ax_.get_xlabel(), display.ax_.lines[0].get_xdata().tolist()) == ("epoch", [1, 2])
+
+
+def test_tuning_counts_iterations() -> None:
+    """Settings with batches of several sizes are drawn where they are after as many steps."""
+    display = TuningDisplay({"a": [[0.5, 0.6]], "b": [[0.1, 0.2]]}, "val_loss", {"a": 10, "b": 5}).plot()
+    assert display.ax_.get_xlabel() == "iteration"
+    assert [line.get_xdata().tolist() for line in display.ax_.lines] == [[10, 20], [5, 10]]
 
 
 def test_shapes() -> None:
