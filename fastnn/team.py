@@ -36,7 +36,7 @@ def run(work: Work, threads: int) -> None:
     except BaseException:
         _teams.pop(threads, None)
         team.control[ABANDONED] = 1
-        team.dismiss()
+        team.dismiss()  # for as long as it takes: nobody works on the caller's memory any more
         raise
     finally:
         team.busy.release()
@@ -47,6 +47,8 @@ class Team:
 
     def __init__(self, threads: int) -> None:
         self.threads, self.busy = threads, threading.Lock()
+        # Whoever is dismissed while somebody hands out work has either got that work before, or never gets it.
+        self.handing, self.dismissed = threading.Lock(), False
         self.control = np.zeros(SLOTS, np.int64)
         self.failures: list[BaseException] = []
         self.tasks: list[SimpleQueue[Work | None]] = []
@@ -58,18 +60,25 @@ class Team:
 
     def run(self, work: Work) -> None:
         """work in all threads; returns when all have ended, or raises what one of them raised."""
-        for tasks in self.tasks:
-            tasks.put(work)
+        with self.handing:
+            helped = not self.dismissed
+            for tasks in self.tasks if helped else []:
+                tasks.put(work)
+        if not helped:
+            work(0, 1, NOBODY)
+            return
         work(0, self.threads, self.control)
         if self.failures:
             raise self.failures[0]
 
-    def dismiss(self) -> None:
-        """End the helpers, once they have done what they were given."""
-        for tasks in self.tasks:
-            tasks.put(None)
+    def dismiss(self, patience: float | None = None) -> None:
+        """End the helpers, once they have done what they were given; waits at most so many seconds for each."""
+        with self.handing:
+            self.dismissed = True
+            for tasks in self.tasks:
+                tasks.put(None)
         for helper in self.helpers:
-            helper.join(PATIENCE_SECONDS)
+            helper.join(patience)
 
     def _help(self, t: int) -> None:
         work = self.tasks[t - 1].get()
@@ -100,10 +109,17 @@ def _team(threads: int) -> Team:
 
 def _dismiss_all() -> None:
     while _teams:
-        _teams.popitem()[1].dismiss()
+        _teams.popitem()[1].dismiss(PATIENCE_SECONDS)
+
+
+def _forget_all() -> None:
+    """In a forked process: what another thread has begun meanwhile."""
+    global _lock
+    _lock = threading.Lock()
+    _teams.clear()
 
 
 # A forked process has only the thread that forked; and no thread may run a kernel while its memory is given back.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_dismiss_all)
+    os.register_at_fork(before=_dismiss_all, after_in_child=_forget_all)
 atexit.register(_dismiss_all)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import MLP
+from fastnn import MLP, team
 from fastnn.compiled import forward
 from fastnn.kernels import training
 from fastnn.optimizers import OPTIMIZERS
@@ -104,6 +104,30 @@ def test_any_number_of_threads_predicts_and_measures_the_same(monkeypatch: pytes
     monkeypatch.setattr(forward, "WORTH_A_THREAD", 1)
     assert len({net.predict_proba(X, threads=threads).tobytes() for threads in (1, 2, 3, 5)}) == 1
     assert len({net.loss(X, LABELS, threads=threads) for threads in (1, 2, 3, 5)}) == 1
+
+
+def test_memory_of_a_prediction_that_failed_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread might still be at work on it; nor is it lent to a prediction in the middle of another."""
+    net, run, inner = MLP([K, 17, N]), team.run, []
+    expected = net.predict_proba(X).tobytes()
+    assert forward._kept.room is not None
+
+    def fail(work: Any, threads: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(team, "run", fail)
+    with pytest.raises(KeyboardInterrupt):
+        net.predict_proba(X)
+    assert forward._kept.room is None
+
+    def twice(work: Any, threads: int) -> None:
+        monkeypatch.setattr(team, "run", run)
+        inner.append(MLP([K, 17, N], seed=1).predict_proba(X))
+        run(work, threads)
+
+    monkeypatch.setattr(team, "run", twice)
+    assert net.predict_proba(X).tobytes() == expected
+    assert inner[0].tobytes() == MLP([K, 17, N], seed=1).predict_proba(X).tobytes()
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "momentum", "weight_decay"])

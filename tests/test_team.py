@@ -42,6 +42,14 @@ def test_every_thread_has_its_part(threads: int, pause: float) -> None:
         time.sleep(pause)
 
 
+def test_a_team_that_is_dismissed_before_it_gets_its_work() -> None:
+    """As by a fork in another thread: the caller does all of it, and does not wait for anybody."""
+    gone, parts = team.Team(2), np.zeros(2)
+    gone.dismiss()
+    gone.run(lambda t, among, control: count(t, among, control, parts))
+    assert parts.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_a_failure_is_raised_and_the_next_call_works(failing: int) -> None:
     parts = np.zeros(3)

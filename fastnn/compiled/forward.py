@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -43,21 +45,23 @@ def layout_of(architecture: Architecture, dtype: np.dtype[Any]) -> tuple[Layout,
 _kept = threading.local()
 
 
-def _room(layout: Layout, state: State, m: int, threads: int) -> tuple[Network, list[Batch]]:
+@contextmanager
+def _room(layout: Layout, state: State, m: int, threads: int) -> Iterator[tuple[Network, list[Batch]]]:
     """The packed network, and a block for each thread; the memory of the last call if that was alike.
 
-    New memory takes longer to get than some thousand rows of a small network to predict.
+    New memory takes longer to get than some thousand rows of a small network to predict. It is nobody else's until the
+    call has ended well: one that is interrupted, or comes in between, does not leave or find it in use.
     """
-    rows = min(BLOCK, m)
-    kept = getattr(_kept, "room", None)
-    if kept is None or kept[0] is not layout or kept[1] < rows or len(kept[3]) < threads:
-        network, blocks = layout.network(state.weights, state.biases), [batch_of(layout, rows) for _ in range(threads)]
-        _kept.room = None
-        if layout.params + threads * rows * layout.block <= MOST_KEPT:
-            _kept.room = layout, rows, network, blocks
-        return network, blocks
-    layout.pack(kept[2].params, state.weights, state.biases)
-    return kept[2], kept[3]
+    rows, kept = min(BLOCK, m), getattr(_kept, "room", None)
+    _kept.room = None
+    if kept is not None and kept[0] is layout and kept[1] >= rows and len(kept[3]) >= threads:
+        layout.pack(kept[2].params, state.weights, state.biases)
+    else:
+        blocks = [batch_of(layout, rows) for _ in range(threads)]
+        kept = layout, rows, layout.network(state.weights, state.biases), blocks
+    yield kept[2], kept[3]
+    if layout.params + len(kept[3]) * kept[1] * layout.block <= MOST_KEPT:
+        _kept.room = kept
 
 
 def _threads(architecture: Architecture, m: int, threads: int) -> int:
@@ -90,14 +94,14 @@ def predict(architecture: Architecture, state: State, X: Array | CSR, output: st
     none = np.zeros(0, np.int64), nothing.values
     data = Data(rows_of(X), lists, nothing, *none, LOSSES.index(output), 0.0, np.zeros(0))
     threads = _threads(architecture, m, threads)
-    network, blocks = _room(layout, state, m, threads)
     out = np.empty(m * N, dtype)
-    inference.predict(0, 1, NOBODY, network, data, 0, blocks[0], out)  # compiles, in the main thread
+    with _room(layout, state, m, threads) as (network, blocks):
+        inference.predict(0, 1, NOBODY, network, data, 0, blocks[0], out)  # compiles, in the main thread
 
-    def part(t: int, threads: int, control: Array) -> None:
-        inference.predict(t, threads, control, network, data, m, blocks[t], out)
+        def part(t: int, threads: int, control: Array) -> None:
+            inference.predict(t, threads, control, network, data, m, blocks[t], out)
 
-    team.run(part, threads)
+        team.run(part, threads)
     return out.reshape(m, N)
 
 
@@ -107,12 +111,12 @@ def evaluate(architecture: Architecture, state: State, X: Array | CSR, Y: Array,
     layout = layout_of(architecture, dtype)[0]
     data = data_of(X, Y, architecture, dtype)
     parts, threads = -(-m // BLOCK), _threads(architecture, m, threads)
-    network, blocks = _room(layout, state, m, threads)
     losses, right = np.zeros(parts), np.zeros(parts, np.int64)
-    inference.evaluate(0, 1, NOBODY, network, data, 0, blocks[0], losses, right)  # compiles, in the main thread
+    with _room(layout, state, m, threads) as (network, blocks):
+        inference.evaluate(0, 1, NOBODY, network, data, 0, blocks[0], losses, right)  # compiles, in the main thread
 
-    def part(t: int, threads: int, control: Array) -> None:
-        inference.evaluate(t, threads, control, network, data, m, blocks[t], losses, right)
+        def part(t: int, threads: int, control: Array) -> None:
+            inference.evaluate(t, threads, control, network, data, m, blocks[t], losses, right)
 
-    team.run(part, threads)
+        team.run(part, threads)
     return float(losses.sum() / m), int(right.sum())

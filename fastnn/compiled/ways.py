@@ -35,7 +35,8 @@ UNEVEN = 1.35
 # MNIST takes 30 ms on two threads (45 with those of columns), and an epoch of 784-128-10 then takes 50 ms less.
 WORTH_COMPRESSING, WORTH_COMPRESSING_OUTPUTS = 4, 128
 
-# Copies of a network are worth it up to so many parameters: 512 KB of float32 with Adam's memory and two gradients.
+# Copies of a network are worth it up to so many parameters: 1 MB of float32 with W.T, Adam's memory and the gradients,
+# half of a core's L2.
 MOST_COPIED = 1 << 15
 # Rows that a part of a batch has at least: with 16, 24-64-8 took 6 ms an epoch, without parts 4.5.
 SHARD_ROWS = 64
