@@ -177,19 +177,17 @@ def backward(network: Network, values: Array, B: int, begin: int, end: int, step
 
 
 @kernel
-def transpose_rows(network: Network, layer: int, begin: int, end: int) -> None:
-    """Bring rows begin..end of the layer's W into its W.T, as many at a time as lie in one of its panels."""
-    layers, params, flipped = network.layers, network.params, network.transposed
-    K, N, widest = layers[layer, K_], layers[layer, N_], 2 * lanes(params)
-    k = begin
+def transpose_rows(network: Network, layer: int, begin: int, end: int, n: int) -> None:
+    """Bring rows begin..end of the panel of the layer's W that begins with column n into its W.T, as many at a time as
+    lie in one of that one's panels."""
+    layers, params, widest = network.layers, network.params, 2 * lanes(network.params)
+    K, N = layers[layer, K_], layers[layer, N_]
+    wide, k = panel_width(params, N - n, widest), begin
     while k < end:
         panel = k // widest * widest
         tall = panel_width(params, K - panel, widest)
-        rows, n = min(end, panel + tall) - k, 0
-        while n < N:
-            wide = panel_width(params, N - n, widest)
-            source = Matrix(params, layers[layer, WEIGHTS] + n * K + k * wide, wide, 1)
-            out = Matrix(flipped, layers[layer, TRANSPOSED] + panel * N + n * tall + k - panel, tall, 1)
-            transpose(rows, min(wide, N - n), source, out)
-            n += wide
+        rows = min(end, panel + tall) - k
+        source = Matrix(params, layers[layer, WEIGHTS] + n * K + k * wide, wide, 1)
+        out = Matrix(network.transposed, layers[layer, TRANSPOSED] + panel * N + n * tall + k - panel, tall, 1)
+        transpose(rows, min(wide, N - n), source, out)
         k += rows

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .compile import Array, kernel
-from .matmul import STRIP, Matrix, copy_strip, multiply_panel, pack, panel_width, sum_columns
+from .matmul import STRIP, Matrix, below, copy_strip, multiply_panel, pack, panel_width, sum_columns
 from .network import (
     BIAS,
     GRADIENT,
@@ -23,21 +23,21 @@ from .network import (
 )
 from .optimizers import Rule, update
 from .rows import Batch, Data
-from .simd import lanes, load_first, prefetch, store_first
+from .simd import lanes, load_first, store_first
 from .sparse import Lists, add_columns, flip, multiply_lists, scatter_rows
 from .sync import share
 
 
 class Scratch(NamedTuple):
-    """A thread's own: a strip of dW; a strip of A and all of dZ of one layer, brought together; features of the batch.
+    """A thread's own: a strip of dW; strips of A and all of dZ of one layer, brought together; features of the batch.
 
-    tile (STRIP * PANEL,), or all rows of a dW that is scattered, or what the outputs need, see softmax.py; strip
-    (B * STRIP,); packed (B * N padded,); inputs (B * K,), if threads share the first layer by its columns; cuts
-    (2 * B,) int64.
+    tile (STRIP * PANEL,), or all rows of a dW that is scattered, or what the outputs need, see softmax.py; strips
+    (B * STRIP or some times that,); packed (B * N padded,); inputs (B * K,), if threads share the first layer by its
+    columns; cuts (2 * B,) int64.
     """
 
     tile: Array
-    strip: Array
+    strips: Array
     packed: Array
     inputs: Array
     cuts: Array
@@ -127,36 +127,50 @@ def batch_begin(
 
 
 @kernel
+def batch_strips(network: Network, source: Any, layer: int, top: int, end: int, scratch: Scratch) -> int:
+    """Bring strips of A together for rows of dW from `top` on, as many as there is room for; returns the first without.
+
+    Every panel reads them again, and rows of A lie K apart: 128 hidden units, 92 to 117 GFLOP/s.
+    """
+    data, batch, B, parts = source
+    bottom: int = end
+    if layer == 0 and len(data.lists.starts) > 0:
+        return bottom
+    K = network.layers[layer, K_]
+    bottom = min(end, top + len(scratch.strips) // (B * STRIP) * STRIP)
+    A = Matrix(batch.values, B * network.layers[layer, INPUT], 1, K)
+    if layer == 0 and parts.by_columns:
+        A = Matrix(scratch.inputs, 0, 1, K)
+    for k in range(top, bottom, STRIP):
+        copy_strip(min(STRIP, bottom - k), B, below(A, k), scratch.strips, (k - top) * B)
+    return bottom
+
+
+@kernel
 def batch_weights(
     network: Network,
     source: Any,
     layer: int,
     part: int,
     begin: int,
+    top: int,
     k: int,
     rows: int,
     n: int,
     wide: int,
-    fresh: bool,
     scratch: Scratch,
 ) -> int:
-    """Rows k.. of dW = A.T @ dZ over a batch, the panel of columns n.., where `begin` is the first row of this part.
-    fresh: the first panel of these rows. Returns where in the tile it lies."""
-    data, batch, B, parts = source
+    """Rows k.. of dW = A.T @ dZ over a batch, the panel of columns n.., where `begin` is the first row of this part and
+    `top` that of the strips. Returns where in the tile it lies."""
+    data, _, B, parts = source
     zero, C = Matrix(network.zero, 0, 0, 1), Matrix(scratch.tile, 0, wide, 1)
     if layer == 0 and len(data.lists.starts) > 0:
         if scattered(network, layer) > 0:
             return (k - begin) * wide
         multiply_lists(parts.columns, scratch.cuts[:0], k + part, rows, wide, scratch.packed, n * B, zero, wide, C)
         return 0
-    if fresh:
-        # A strip of A, whose rows lie K apart, is read by every panel: 128 hidden units, 92 to 117 GFLOP/s.
-        K = network.layers[layer, K_]
-        A = Matrix(batch.values, B * network.layers[layer, INPUT] + k, 1, K)
-        if layer == 0 and parts.by_columns:
-            A = Matrix(scratch.inputs, k, 1, K)
-        copy_strip(rows, B, A, scratch.strip, 0)
-    multiply_panel(rows, wide, B, Matrix(scratch.strip, 0, 1, STRIP), Matrix(scratch.packed, n * B, wide, 1), zero, C)
+    strip = Matrix(scratch.strips, (k - top) * B, 1, STRIP)
+    multiply_panel(rows, wide, B, strip, Matrix(scratch.packed, n * B, wide, 1), zero, C)
     return 0
 
 
@@ -195,17 +209,23 @@ def shards_begin(
 
 
 @kernel
+def shards_strips(network: Network, source: Shards, layer: int, top: int, end: int, scratch: Scratch) -> int:
+    """Nothing to bring together."""
+    return end
+
+
+@kernel
 def shards_weights(
     network: Network,
     source: Shards,
     layer: int,
     part: int,
     begin: int,
+    top: int,
     k: int,
     rows: int,
     n: int,
     wide: int,
-    fresh: bool,
     scratch: Scratch,
 ) -> int:
     """Rows k.. and columns n.. of dW, summed over the shards."""
@@ -221,7 +241,10 @@ def shards_bias(network: Network, source: Shards, layer: int, n: int, columns: i
 
 
 def _make_weights_step(
-    begin_layer: Callable[..., None], weights_gradient: Callable[..., int], bias_gradient: Callable[..., None]
+    begin_layer: Callable[..., None],
+    bring_strips: Callable[..., int],
+    weights_gradient: Callable[..., int],
+    bias_gradient: Callable[..., None],
 ) -> Callable[..., None]:
     @kernel
     def weights_step(
@@ -249,22 +272,20 @@ def _make_weights_step(
                 begin_layer(network, source, layer, begin, end, n0, last, scratch)
             for part in range(first_part, last_part):
                 begin, end = share(K, STRIP, part, threads)
-                for k in range(begin, end, STRIP):
-                    rows, n = min(STRIP, end - k), n0
+                top = begin
+                while top < end:
+                    bottom, n = bring_strips(network, source, layer, top, end, scratch), n0
                     while n < last:
+                        # A panel of dZ stays in L1 and W is taken as it lies, while the strips pass by.
                         wide = panel_width(tile, N - n, widest)
-                        p = network.layers[layer, WEIGHTS] + n * K + k * wide
-                        for i in range(p, p + rows * wide, lanes(tile)):  # W comes from L2 meanwhile
-                            prefetch(params, i)
-                            if len(first) > 0:
-                                prefetch(first, i)
-                            if len(second) > 0:
-                                prefetch(second, i)
-                        g = weights_gradient(network, source, layer, part, begin, k, rows, n, wide, n == n0, scratch)
-                        update(rule, step, decay, params, p, tile, g, first, second, p, rows * wide)
+                        for k in range(top, bottom, STRIP):
+                            rows, p = min(STRIP, bottom - k), network.layers[layer, WEIGHTS] + n * K + k * wide
+                            g = weights_gradient(network, source, layer, part, begin, top, k, rows, n, wide, scratch)
+                            update(rule, step, decay, params, p, tile, g, first, second, p, rows * wide)
+                            if layer > 0:
+                                transpose_rows(network, layer, k, k + rows, n)
                         n += wide
-                    if layer > 0:
-                        transpose_rows(network, layer, k, k + rows)
+                    top = bottom
             wide = STRIP * lanes(tile)
             begin, end = share(N, wide, t, threads)
             for n in range(begin, end, wide):
@@ -275,8 +296,8 @@ def _make_weights_step(
     return weights_step
 
 
-batch_step = _make_weights_step(batch_begin, batch_weights, batch_bias)
-shards_step = _make_weights_step(shards_begin, shards_weights, shards_bias)
+batch_step = _make_weights_step(batch_begin, batch_strips, batch_weights, batch_bias)
+shards_step = _make_weights_step(shards_begin, shards_strips, shards_weights, shards_bias)
 
 
 @kernel
@@ -307,11 +328,11 @@ def add_gradients(
             A = B * layers[layer, INPUT] + begin * K
             for k in range(0, K, STRIP):
                 rows, n = min(STRIP, K - k), 0
-                copy_strip(rows, depth, Matrix(batch.values, A + k, 1, K), scratch.strip, 0)
+                copy_strip(rows, depth, Matrix(batch.values, A + k, 1, K), scratch.strips, 0)
                 while n < N:
                     wide = panel_width(out, N - n, layers[layer, PANEL])
                     C, packed = Matrix(out, dw + n * K + k * wide, wide, 1), Matrix(scratch.packed, n * depth, wide, 1)
-                    strip = Matrix(scratch.strip, 0, 1, STRIP)
+                    strip = Matrix(scratch.strips, 0, 1, STRIP)
                     multiply_panel(rows, wide, depth, strip, packed, nothing if fresh else C, C)
                     n += wide
         db = out0 + layers[layer, BIAS]

@@ -22,6 +22,9 @@ from ..packing import Layout, aligned
 Array = NDArray[Any]
 PLAIN = Objective()
 
+# Numbers of strips, see kernels/steps.py: 64 KB of float32, which stay in L2 beside a layer's dZ.
+STRIPS = 1 << 14
+
 
 def data_of(
     X: Array | CSR,
@@ -59,7 +62,7 @@ def scratch_of(layout: Layout, B: int, inputs: int) -> Scratch:
     """A thread's own, for batches of B rows, of so many inputs."""
     return Scratch(
         tile=aligned(max(max(STRIP * WIDEST, 2 * int(layout.layers[0, K_])) * layout.lanes, layout.room), layout.dtype),
-        strip=aligned(B * STRIP, layout.dtype),
+        strips=aligned(max(STRIPS // (B * STRIP), 1) * B * STRIP, layout.dtype),
         packed=aligned(B * layout.widest, layout.dtype),
         inputs=aligned(B * inputs, layout.dtype),
         cuts=np.zeros(2 * B, np.int64),
