@@ -156,24 +156,35 @@ def forward(network: Network, values: Array, B: int, begin: int, end: int, first
 
 
 @kernel
-def backward(network: Network, values: Array, B: int, begin: int, end: int, step: int) -> None:
-    """Rows begin..end of a block back through all layers: from dZ of the logits to dZ of every hidden layer."""
-    layers, zero = network.layers, Matrix(network.zero, 0, 0, 1)
-    for layer in range(len(layers) - 2, 0, -1):
-        K, N = layers[layer, K_], layers[layer, N_]
-        dZ = Matrix(values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
-        kept, da, count = (
-            B * layers[layer, KEPT] + begin * K,
-            B * layers[layer, GRADIENT] + begin * K,
-            (end - begin) * K,
-        )
-        dA = Matrix(values, da, K, 1)
-        multiply(end - begin, K, N, dZ, Matrix(network.transposed, layers[layer, TRANSPOSED], PACKED, 1), zero, dA)
-        if len(network.rates) > 0 and network.rates[layer - 1] > 0.0:
-            rate, seed = network.rates[layer - 1], network.seed
-            drop(values, da, values, da, count, rate, seed, step, layer - 1, begin * K)
-        gradient = values[da:]
-        activate_backward(layers[layer - 1, ACTIVATION], values[kept:], gradient, gradient, 0, count)
+def layer_backward(
+    network: Network, layer: int, values: Array, B: int, begin: int, end: int, k: int, columns: int, step: int
+) -> None:
+    """dA = dZ @ W.T, and from there dZ of the layer below, for rows begin..end of a block and so many of the layer's
+    inputs from k on, where a panel of W.T begins."""
+    layers, below = network.layers, layer - 1
+    K, N = layers[layer, K_], layers[layer, N_]
+    kept = B * layers[layer, KEPT] + begin * K + k
+    da, lines, count = B * layers[layer, GRADIENT] + begin * K + k, end - begin, columns
+    dZ = Matrix(values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
+    WT, dA = Matrix(network.transposed, layers[layer, TRANSPOSED] + k * N, PACKED, 1), Matrix(values, da, K, 1)
+    multiply(lines, columns, N, dZ, WT, Matrix(network.zero, 0, 0, 1), dA)
+    if columns == K:
+        lines, count = 1, lines * K  # which lie side by side
+    dropped = len(network.rates) > 0 and network.rates[below] > 0.0
+    for i in range(0, lines * K, K):
+        if dropped:
+            rate, seed = network.rates[below], network.seed
+            drop(values, da + i, values, da + i, count, rate, seed, step, below, begin * K + k + i)
+        gradient = values[da + i :]
+        activate_backward(layers[below, ACTIVATION], values[kept + i :], gradient, gradient, 0, count)
+
+
+@kernel
+def backward(network: Network, values: Array, B: int, begin: int, end: int, last: int, step: int) -> None:
+    """Rows begin..end of a block back through all layers down to, and without, number `last`: from dZ of the logits to
+    dZ of the hidden layers."""
+    for layer in range(len(network.layers) - 2, last, -1):
+        layer_backward(network, layer, values, B, begin, end, 0, network.layers[layer, K_], step)
 
 
 @kernel

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from .compile import Array, entry, kernel
-from .network import K_, N_, Network, backward
+from .network import K_, N_, Network, backward, layer_backward
 from .optimizers import Rule
 from .penalty import Terms, objective, square_weights
 from .rows import BLOCK, Batch, Data, input_layer, prefetch_rows, rows_loss, step_scale, total
@@ -24,6 +24,7 @@ from .steps import (
     batch_step,
     flip_part,
     own_columns,
+    own_rows,
     shards_step,
     sum_shards,
 )
@@ -93,7 +94,7 @@ def train_minibatches(
             barrier(control, threads)
         scale, number = step_scale(data, order, at, at + B), memory.steps + step + 1
         right[8 * t] = rows_loss(network, data, own, B, begin, end, scale, number)
-        backward(network, own.values, B, begin, end, number)
+        backward(network, own.values, B, begin, end, parts.middle, number)
         if terms.penalty > 0.0:
             square_weights(network, terms.squares, t, threads)
         if not math.isfinite(total(own.losses, begin, end)):
@@ -105,7 +106,13 @@ def train_minibatches(
             break
         source = data, own, B, parts
         shrink = decay + terms.penalty * scale
-        batch_step(network, source, parts, rule, shrink, memory, number, t, threads, scratch)
+        for layer in range(len(network.layers) - 2, -1, -1):
+            if 0 < layer <= parts.middle:
+                k, end = own_rows(network, layer, t, threads)
+                layer_backward(network, layer, own.values, B, 0, B, k, end - k, number)
+            batch_step(network, layer, source, parts, rule, shrink, memory, number, t, threads, scratch)
+            if 0 < layer <= parts.middle:
+                barrier(control, threads)
         if t == 0:  # only now, for who looks on divides the sums by the steps
             losses_out[epoch] += objective(terms, len(data.weights) > 0, total(own.losses, 0, B), B, scale)
             for other in range(threads):
@@ -135,7 +142,7 @@ def batch_gradient(
     input_layer(network, data, batch, batch.values, B, begin, end, 0, network.layers[0, N_])
     shards.right[s] = rows_loss(network, data, batch, B, begin, end, scale, number)
     shards.losses[s] = total(batch.losses, begin, end)
-    backward(network, batch.values, B, begin, end, number)
+    backward(network, batch.values, B, begin, end, 0, number)
     if len(data.lists.starts) > 0:
         flip(data.lists, batch.numbers[begin:end], end - begin, 0, K, scratch.cuts, parts.columns, 0, 0)
     out0 = s * shards.size
@@ -206,7 +213,9 @@ def train_replicas(
             break
         if t == 0 and terms.penalty > 0.0:
             square_weights(network, terms.squares, 0, 1)
-        shards_step(network, now, parts, rule, decay + terms.penalty * scale, memory, number, 0, 1, scratch)
+        shrink = decay + terms.penalty * scale
+        for layer in range(len(network.layers) - 1):
+            shards_step(network, layer, now, parts, rule, shrink, memory, number, 0, 1, scratch)
         if t == 0:
             loss = total(now.losses, 0, shards.parts)
             losses_out[epoch] += objective(terms, len(data.weights) > 0, loss, B, scale)
@@ -239,7 +248,7 @@ def shard_gradient(
             batch.numbers[i] = start + i
         input_layer(network, data, batch, batch.values, B, 0, B, 0, network.layers[0, N_])
         shards.right[s] += rows_loss(network, data, batch, B, 0, B, scale, 0)
-        backward(network, batch.values, B, 0, B, 0)
+        backward(network, batch.values, B, 0, B, 0, 0)
         shards.losses[s] += total(batch.losses, 0, B)
         out0, fresh = s * shards.size, start == begin
         first = start // shards.block * (network.layers[0, K_] + 1)
@@ -283,7 +292,9 @@ def train_full_batch(
         if not math.isfinite(loss):
             atomic_store(control, DIVERGED, 1)
             break
-        shards_step(network, shards, parts, rule, decay, memory, memory.steps + epoch + 1, t, threads, scratch)
+        for layer in range(len(network.layers) - 1):
+            number = memory.steps + epoch + 1
+            shards_step(network, layer, shards, parts, rule, decay, memory, number, t, threads, scratch)
         if t == 0:
             losses_out[epoch] = loss
             right_out[epoch] = shards.right[: shards.parts].sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ UNEVEN = 1.35
 # Leaving out the zeros pays from so many epochs on, or so many epochs times outputs of the first layer: finding them in
 # MNIST takes 30 ms on two threads (45 with those of columns), and an epoch of 784-128-10 then takes 50 ms less.
 WORTH_COMPRESSING, WORTH_COMPRESSING_OUTPUTS = 4, 128
+
+# Bytes of a middle layer's W.T from which threads share its backward pass by columns.
+LARGE = 1 << 17
 
 # Copies of a network are worth it up to so many parameters: 1 MB of float32 with W.T, Adam's memory and the gradients,
 # half of a core's L2.
@@ -96,6 +100,14 @@ def sharing(N: int, dtype: np.dtype[Any], threads: int, *, lists: bool) -> tuple
     return WIDEST if lists else 2, False
 
 
+def middle_of(architecture: Architecture, dtype: np.dtype[Any]) -> int:
+    """The last layer before the outputs' whose W.T is so large that reading what another thread has written of it takes
+    longer than one more meeting; 0 if none is."""
+    middle = range(len(architecture.layers) - 2, 0, -1)
+    large = (layer for layer in middle if math.prod(architecture.layers[layer]) * dtype.itemsize >= LARGE)
+    return next(large, 0)
+
+
 def shards_of_a_batch(batch_size: int) -> int:
     """In how many parts a batch's gradients are summed, whatever the number of threads: a power of two."""
     parts = 1
@@ -136,7 +148,7 @@ class FullBatch(Training):
         self.shards = shards_of(parts, self.layout.params, self.dtype, grain=grain, block=block)
         self.blocks = [batch_of(self.layout, rows) for _ in range(self.threads)]
         self.scratch = [scratch_of(self.layout, rows, 0) for _ in range(self.threads)]
-        self.parts = Parts(False, no_lists(self.dtype))
+        self.parts = Parts(False, no_lists(self.dtype), 0)
 
     def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
         kernels.train_full_batch(
@@ -192,7 +204,7 @@ class MiniBatches(_Batches):
         panel, by_columns = sharing(architecture.sizes[1], self.dtype, self.threads, lists=self.lists)
         self.network, self.slots = self.pack(panel)
         self.batch = batch_of(self.layout, batch_size)
-        self.parts = Parts(by_columns, self.columns(self.threads))
+        self.parts = Parts(by_columns, self.columns(self.threads), middle_of(architecture, self.dtype))
         inputs = self.inputs if by_columns and not self.lists else 0
         self.scratch = [scratch_of(self.layout, batch_size, inputs) for _ in range(self.threads)]
         self.right = np.zeros(8 * self.threads, np.int64)
@@ -234,7 +246,7 @@ class Replicas(_Batches):
         self.network, self.slots = self.copies[0]
         self.shards = shards_of(parts, self.layout.params, self.dtype, generations=2)
         self.batch = batch_of(self.layout, batch_size)
-        self.parts = [Parts(False, self.columns(1)) for _ in range(self.threads)]
+        self.parts = [Parts(False, self.columns(1), 0) for _ in range(self.threads)]
         self.scratch = [scratch_of(self.layout, batch_size, 0) for _ in range(self.threads)]
 
     def prepare(self, threads: int) -> None:
