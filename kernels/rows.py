@@ -33,7 +33,7 @@ class Data(NamedTuple):
 
 class Batch(NamedTuple):
     """Rows that pass through a network together: their places in the data, the layers' values and gradients, and each
-    row's label, targets and loss (float64). room: scratch for the outputs, see softmax.py."""
+    row's label, targets and loss (float64). Scratch: room for the outputs, see softmax.py; cuts (2 * B,) int64."""
 
     values: Array
     numbers: Array
@@ -41,6 +41,7 @@ class Batch(NamedTuple):
     targets: Array
     losses: Array
     room: Array
+    cuts: Array
 
 
 @kernel
@@ -90,7 +91,7 @@ def input_layer(
 ) -> None:
     """Rows begin..end of a batch of B through the first layer, and so many of its columns from n on."""
     if len(data.lists.starts) > 0:
-        first_layer(network, data.lists, batch.numbers, batch.values, B, begin, end, n, columns)
+        first_layer(network, data.lists, batch.numbers, batch.cuts, batch.values, B, begin, end, n, columns)
     else:
         fetch_features(network, data, batch.numbers, inputs, begin, end)
         layer_forward(network, 0, inputs, batch.values, B, begin, end, n, columns)

@@ -81,7 +81,8 @@ def train_minibatches(
         start = step % batches * batch_size
         B, at = min(batch_size, m - start), epoch * m + start
         begin, end = share(B, TILE_ROWS, t, threads)
-        own = Batch(batch.values, order[at : at + B], batch.labels, batch.targets, batch.losses, scratch.tile)
+        numbers, labels, targets, losses = order[at : at + B], batch.labels, batch.targets, batch.losses
+        own = Batch(batch.values, numbers, labels, targets, losses, scratch.tile, scratch.cuts)
         if parts.by_columns:
             n, last_column = own_columns(network, parts, 0, t, threads)
             input_layer(network, data, own, scratch.inputs, B, 0, B, n, last_column - n)
@@ -185,7 +186,8 @@ def train_replicas(
         epoch = step // batches
         start = step % batches * batch_size
         B, at = min(batch_size, m - start), epoch * m + start
-        own = Batch(batch.values, order[at : at + B], batch.labels, batch.targets, batch.losses, scratch.tile)
+        numbers, labels, targets, losses = order[at : at + B], batch.labels, batch.targets, batch.losses
+        own = Batch(batch.values, numbers, labels, targets, losses, scratch.tile, scratch.cuts)
         scale, number = step_scale(data, order, at, at + B), memory.steps + step + 1
         turn = step % 2 * shards.parts
         now = Shards(

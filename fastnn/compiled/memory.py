@@ -55,6 +55,7 @@ def batch_of(layout: Layout, B: int) -> Batch:
         targets=aligned(B * N, dtype),
         losses=aligned(B, np.dtype(np.float64)),
         room=aligned(layout.room, dtype),
+        cuts=aligned(2 * B, whole),
     )
 
 
