@@ -93,9 +93,11 @@ def compress_rows(t: int, threads: int, rows: Rows, m: int, K: int, line: Array,
 @kernel
 def first_from(places: Array, begin: int, end: int, place: int) -> int:
     """The first of the entries begin..end, whose places ascend, that is not before `place`."""
-    while begin < end:
+    if begin == end or item(places, end - 1) < place:  # mostly all are asked for, or those of half the columns
+        return end
+    while begin < end and item(places, begin) < place:
         middle = (begin + end) // 2
-        if places[middle] < place:
+        if item(places, middle) < place:
             begin = middle + 1
         else:
             end = middle
