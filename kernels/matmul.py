@@ -130,8 +130,13 @@ def transpose(rows: int, columns: int, A: Matrix, C: Matrix) -> None:
     for i in range(0, rows, width):
         for j in range(0, columns, width):
             high, wide = min(width, rows - i), min(width, columns - j)
-            square = load_square(A.data, A.offset + i * A.row + j, A.row, high, wide)
-            store_square(C.data, C.offset + j * C.row + i, C.row, wide, high, transposed(square))
+            a, c = A.offset + i * A.row + j, C.offset + j * C.row + i
+            if high == width and wide == width:  # without masks 21 ns, with them 29
+                square = load_square(A.data, a, A.row, width, width)
+                store_square(C.data, c, C.row, width, width, transposed(square))
+            else:
+                square = load_square(A.data, a, A.row, high, wide)
+                store_square(C.data, c, C.row, wide, high, transposed(square))
 
 
 @kernel
