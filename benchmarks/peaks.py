@@ -34,7 +34,7 @@ def multiply_adds(factors: Array, out: Array, count: int) -> None:
     """
     width = 2 * lanes(out)
     acc = load_tile(out, 0, width, width, TILE_ROWS, 2)
-    row, starts = load(factors, 0, 2), row_offsets(1, TILE_ROWS)
+    row, starts = load(factors, 0, 2), row_offsets(factors, 1, TILE_ROWS)
     for _ in range(count):
         acc = outer_add(factors, 0, starts, row, acc)
     store_tile(out, 0, width, width, acc)

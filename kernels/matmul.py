@@ -63,7 +63,7 @@ def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Ma
                 for j in range(registers):
                     prefetch(C.data, C.offset + r * C.row + j * lanes(C.data))
             acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, height, registers)
-            a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.row, height)
+            a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.data, A.row, height)
             if columns == registers * lanes(C.data) or B.row == registers * lanes(C.data):  # or B is filled up
                 for _ in range(depth):
                     acc = outer_add(A.data, a, starts, load(B.data, b, registers), acc)
@@ -190,7 +190,7 @@ def _multiply_tall(
     i, step = 0, TALL * B.row // max(rows, 1)
     while i + TALL <= rows:
         acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, TALL, 2)
-        a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.row, TALL)
+        a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.data, A.row, TALL)
         for _ in range(depth):
             prefetch_later(B.data, ahead)
             acc = outer_add(A.data, a, starts, load(B.data, b, 2), acc)
