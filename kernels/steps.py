@@ -23,9 +23,13 @@ from .network import (
 )
 from .optimizers import Rule, update
 from .rows import Batch, Data
-from .simd import lanes, load_first, store_first
+from .simd import lanes, load_first, prefetch, store_first
 from .sparse import Lists, add_columns, flip, multiply_lists, scatter_rows
 from .sync import share
+
+
+# So many numbers ahead of their use gradients are asked for, which come from other cores: 64-100-10, 9.5 to 8 us a step.
+AHEAD = 1024
 
 
 class Scratch(NamedTuple):
@@ -205,9 +209,12 @@ def sum_shards(shards: Shards, offset: int, count: int, out: Array) -> None:
     width = lanes(out)
     for i in range(0, count, width):
         n = min(width, count - i)
+        prefetch(shards.gradients, offset + i + AHEAD)
         x = load_first(shards.gradients, offset + i, n, 0.0, 1)
         for s in range(1, shards.parts):
-            x = x + load_first(shards.gradients, s * shards.size + offset + i, n, 0.0, 1)
+            at = s * shards.size + offset + i
+            prefetch(shards.gradients, at + AHEAD)
+            x = x + load_first(shards.gradients, at, n, 0.0, 1)
         store_first(out, i, n, x)
 
 

@@ -201,7 +201,7 @@ def train_replicas(
         )
         s_begin, s_end = share(shards.parts, 1, t, threads)
         for s in range(s_begin, s_end):
-            begin, end = share(B, TILE_ROWS, s, shards.parts)
+            begin, end = share(B, TILE_ROWS // 2, s, shards.parts)  # of 200 rows 100 each
             prefetch_rows(network, data, order, min(at + B + begin, len(order)), min(at + B + end, len(order)))
             batch_gradient(network, data, own, B, begin, end, scale, number, parts, scratch, now, s)
             if not math.isfinite(now.losses[s]):
