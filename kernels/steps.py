@@ -27,8 +27,7 @@ from .simd import lanes, load_first, prefetch, store_first
 from .sparse import Lists, add_columns, flip, multiply_lists, scatter_rows
 from .sync import share
 
-
-# So many numbers ahead of their use gradients are asked for, which come from other cores: 64-100-10, 9.5 to 8 us a step.
+# So many numbers before their use gradients are asked for, which come from other cores: 64-100-10, 9.5 to 8 us.
 AHEAD = 1024
 
 
