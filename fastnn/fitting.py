@@ -92,7 +92,7 @@ class _Loop:
     ) -> None:
         self.trainer, self.state, self.plan, self.m = trainer, state, plan, m
         self.history, self.progress, self.keeper, self.classifies = history, progress, keeper, classifies
-        self.batch_size = min(plan.batch_size or m, m)
+        self.batch_size = plan.rows_of_a_step(m)
         self.batches = -(-m // self.batch_size)
         self.began = time.perf_counter() - _last(history.seconds) - state.unfinished.seconds
 
@@ -165,7 +165,7 @@ def _last(values: list[float]) -> float:
 
 def check_unfinished(state: State, plan: Plan, m: int) -> None:
     """Raise ValueError if the state was left after more steps of an epoch than one of m rows has."""
-    steps, batches = state.unfinished.steps, -(-m // min(plan.batch_size or m, m))
+    steps, batches = state.unfinished.steps, -(-m // plan.rows_of_a_step(m))
     if steps and steps >= batches:
         raise ValueError(f"Training stopped after {steps} steps of an epoch; expected less than {batches}, its steps.")
 

@@ -43,7 +43,7 @@ class Trainer:
         self.architecture, self.state, self.optimizer = architecture, state, plan.optimizer
         dtype = state.weights[0].dtype
         self.X, self.Y = X if isinstance(X, CSR) else _real(X, dtype), Y
-        self.batch_size = min(plan.batch_size or len(X), len(X))
+        self.batch_size = plan.rows_of_a_step(len(X))
         parameters = range(len(state.weights + state.biases))
         self.slots = [[slot[p] for slot in state.slots] for p in parameters]
 

@@ -76,6 +76,10 @@ class Plan:
     sparse: bool | str = "auto"
     objective: Objective = field(default_factory=Objective)
 
+    def rows_of_a_step(self, m: int) -> int:
+        """Of a data set of m rows."""
+        return min(self.batch_size or m, m)
+
 
 class Trainer(Protocol):
     """Trains one State on one data set. optimizer: may be replaced by one of the same name between runs."""

@@ -45,11 +45,17 @@ class Batch(NamedTuple):
 
 
 @kernel
+def listed(data: Data) -> bool:
+    """Whether the features are lists."""
+    return len(data.lists.starts) > 0
+
+
+@kernel
 def prefetch_rows(network: Network, data: Data, order: Array, begin: int, end: int) -> None:
     """Ask for the features of rows order[begin:end], which come from memory while something else is computed."""
     K = network.layers[0, K_]
     for i in range(begin, end):
-        if len(data.lists.starts) > 0:
+        if listed(data):
             prefetch_list(data.lists, order[i])
         else:
             prefetch_row(data.rows, order[i], K)
@@ -59,7 +65,7 @@ def prefetch_rows(network: Network, data: Data, order: Array, begin: int, end: i
 def fetch_features(network: Network, data: Data, numbers: Array, inputs: Array, begin: int, end: int) -> None:
     """Bring rows numbers[begin:end] of the features to their places in a block of inputs, unless they are lists."""
     K = network.layers[0, K_]
-    if len(data.lists.starts) == 0:
+    if not listed(data):
         for i in range(begin, end):
             widen_row(data.rows, numbers[i], inputs, i * K, K)
 
@@ -90,7 +96,7 @@ def input_layer(
     columns: int,
 ) -> None:
     """Rows begin..end of a batch of B through the first layer, and so many of its columns from n on."""
-    if len(data.lists.starts) > 0:
+    if listed(data):
         first_layer(network, data.lists, batch.numbers, batch.cuts, batch.values, B, begin, end, n, columns)
     else:
         fetch_features(network, data, batch.numbers, inputs, begin, end)

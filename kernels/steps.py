@@ -22,7 +22,7 @@ from .network import (
     transpose_rows,
 )
 from .optimizers import Rule, update
-from .rows import Batch, Data
+from .rows import Batch, Data, listed
 from .simd import lanes, load_first, prefetch, store_first
 from .sparse import Lists, add_columns, flip, multiply_lists, scatter_rows
 from .sync import share
@@ -121,7 +121,7 @@ def flip_part(
     network: Network, data: Data, batch: Batch, B: int, parts: Parts, t: int, threads: int, scratch: Scratch
 ) -> None:
     """Thread t's columns of the batch's features, if they are lists that are not scattered."""
-    if len(data.lists.starts) > 0 and scattered(network, 0) == 0:
+    if listed(data) and scattered(network, 0) == 0:
         begin, end = own_rows(network, 0, t, threads)
         base = len(parts.columns.places) // threads * t
         flip(data.lists, batch.numbers, B, begin, end, scratch.cuts, parts.columns, begin + t, base)
@@ -135,7 +135,7 @@ def batch_begin(
     data, batch, B, _ = source
     pack_dz(network, batch, B, layer, n, last, scratch)
     wide = scattered(network, layer)
-    if layer == 0 and len(data.lists.starts) > 0 and wide > 0:
+    if layer == 0 and listed(data) and wide > 0:
         scatter_rows(data.lists, batch.numbers, B, begin, end, wide, scratch.packed, scratch.tile, 0)
 
 
@@ -147,7 +147,7 @@ def batch_strips(network: Network, source: Any, layer: int, top: int, end: int, 
     """
     data, batch, B, parts = source
     bottom: int = end
-    if layer == 0 and len(data.lists.starts) > 0:
+    if layer == 0 and listed(data):
         return bottom
     K = network.layers[layer, K_]
     bottom = min(end, top + len(scratch.strips) // (B * STRIP) * STRIP)
@@ -177,7 +177,7 @@ def batch_weights(
     `top` that of the strips. Returns where in the tile it lies."""
     data, _, B, parts = source
     zero, C = Matrix(network.zero, 0, 0, 1), Matrix(scratch.tile, 0, wide, 1)
-    if layer == 0 and len(data.lists.starts) > 0:
+    if layer == 0 and listed(data):
         if scattered(network, layer) > 0:
             return (k - begin) * wide
         multiply_lists(parts.columns, scratch.cuts[:0], k + part, rows, wide, scratch.packed, n * B, zero, wide, C)
@@ -338,7 +338,7 @@ def add_gradients(
         K, N, dw = layers[layer, K_], layers[layer, N_], out0 + layers[layer, WEIGHTS]
         dZ = Matrix(batch.values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
         pack(depth, 0, N, N, layers[layer, PANEL], dZ, scratch.packed, 0)
-        if layer == 0 and len(data.lists.starts) > 0:
+        if layer == 0 and listed(data):
             add_columns(network, columns, first, depth, scratch.packed, out, dw, fresh)
         else:
             A = B * layers[layer, INPUT] + begin * K

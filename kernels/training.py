@@ -12,7 +12,7 @@ from .compile import Array, entry, kernel
 from .network import K_, N_, Network, backward, layer_backward
 from .optimizers import Rule
 from .penalty import Terms, objective, square_weights
-from .rows import BLOCK, Batch, Data, input_layer, prefetch_rows, rows_loss, step_scale, total
+from .rows import BLOCK, Batch, Data, input_layer, listed, prefetch_rows, rows_loss, step_scale, total
 from .simd import TILE_ROWS
 from .sparse import flip
 from .steps import (
@@ -144,7 +144,7 @@ def batch_gradient(
     shards.right[s] = rows_loss(network, data, batch, B, begin, end, scale, number)
     shards.losses[s] = total(batch.losses, begin, end)
     backward(network, batch.values, B, begin, end, 0, number)
-    if len(data.lists.starts) > 0:
+    if listed(data):
         flip(data.lists, batch.numbers[begin:end], end - begin, 0, K, scratch.cuts, parts.columns, 0, 0)
     out0 = s * shards.size
     add_gradients(network, data, parts.columns, 0, batch, B, begin, end, scratch, shards.gradients, out0, True)

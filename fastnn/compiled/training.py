@@ -35,11 +35,11 @@ class Training(ABC):
     layout: Layout
     network: Network
     slots: list[Array]
-    batch_size: int
 
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan, threads: int) -> None:
         self.architecture, self.state, self.data, self.m, self.threads = architecture, state, data, m, threads
         self.optimizer, self.objective = plan.optimizer, plan.objective
+        self.batch_size = plan.rows_of_a_step(m)
         self.dtype = state.weights[0].dtype
         self.none = np.zeros(0, self.dtype)
         self.control = np.zeros(SLOTS, np.int64)

@@ -59,7 +59,7 @@ def Trainer(
     data = without_zeros(data, X, architecture.sizes[1], state.weights[0].dtype, plan)
     way: type[FullBatch | MiniBatches | Replicas] = FullBatch
     if plan.batch_size is not None:
-        way = Replicas if is_copied(architecture, min(plan.batch_size, len(X))) else MiniBatches
+        way = Replicas if is_copied(architecture, plan.rows_of_a_step(len(X))) else MiniBatches
     training = way(architecture, state, data, len(X), plan)
     training.compile()
     return training
@@ -138,7 +138,7 @@ class FullBatch(Training):
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
         lists, K = len(data.lists.starts) > 0, architecture.sizes[0]
         grain = grain_of(architecture.sizes[1], m, state.weights[0].dtype)
-        parts, block, self.batch_size = min(SHARDS, -(-m // grain)), grain if lists else BLOCK, m
+        parts, block = min(SHARDS, -(-m // grain)), grain if lists else BLOCK
         super().__init__(architecture, state, data, m, plan, min(plan.threads, parts))
         if lists:
             self.data = data._replace(blocks=compress_blocks(data.lists, m, K, block, plan.threads))
@@ -175,10 +175,7 @@ class FullBatch(Training):
 class _Batches(Training):
     """What both ways of mini-batches share."""
 
-    def __init__(
-        self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan, batch_size: int, parts: int
-    ) -> None:
-        self.batch_size = batch_size
+    def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan, parts: int) -> None:
         super().__init__(architecture, state, data, m, plan, min(plan.threads, parts))
         squares = sum(-(-K // ROWS_SQUARED) for K, _ in architecture.layers)
         self.terms = Terms(float(self.objective.penalty), float(self.objective.divisor), np.zeros(squares))
@@ -199,14 +196,13 @@ class MiniBatches(_Batches):
     """Threads share every product of a step, and every layer's weights."""
 
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
-        batch_size = min(plan.batch_size or m, m)
-        super().__init__(architecture, state, data, m, plan, batch_size, -(-batch_size // TILE_ROWS))
+        super().__init__(architecture, state, data, m, plan, -(-plan.rows_of_a_step(m) // TILE_ROWS))
         panel, by_columns = sharing(architecture.sizes[1], self.dtype, self.threads, lists=self.lists)
         self.network, self.slots = self.pack(panel)
-        self.batch = batch_of(self.layout, batch_size)
+        self.batch = batch_of(self.layout, self.batch_size)
         self.parts = Parts(by_columns, self.columns(self.threads), middle_of(architecture, self.dtype))
         inputs = self.inputs if by_columns and not self.lists else 0
-        self.scratch = [scratch_of(self.layout, batch_size, inputs) for _ in range(self.threads)]
+        self.scratch = [scratch_of(self.layout, self.batch_size, inputs) for _ in range(self.threads)]
         self.right = np.zeros(8 * self.threads, np.int64)
 
     def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
@@ -238,16 +234,15 @@ class Replicas(_Batches):
     """Every thread has a copy of the network, and takes every step with it along the sum of all threads' gradients."""
 
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
-        batch_size = min(plan.batch_size or m, m)
-        parts = shards_of_a_batch(batch_size)
-        super().__init__(architecture, state, data, m, plan, batch_size, parts)
+        parts = shards_of_a_batch(plan.rows_of_a_step(m))
+        super().__init__(architecture, state, data, m, plan, parts)
         panel, _ = sharing(architecture.sizes[1], self.dtype, 1, lists=self.lists)
         self.copies = [self.pack(panel) for _ in range(self.threads)]
         self.network, self.slots = self.copies[0]
         self.shards = shards_of(parts, self.layout.params, self.dtype, generations=2)
-        self.batch = batch_of(self.layout, batch_size)
+        self.batch = batch_of(self.layout, self.batch_size)
         self.parts = [Parts(False, self.columns(1), 0) for _ in range(self.threads)]
-        self.scratch = [scratch_of(self.layout, batch_size, 0) for _ in range(self.threads)]
+        self.scratch = [scratch_of(self.layout, self.batch_size, 0) for _ in range(self.threads)]
 
     def prepare(self, threads: int) -> None:
         """Bring the copies of all but the first thread, which alone may have run, up to date."""
