@@ -35,7 +35,12 @@ def forward(net: Network, values: Array, B: int, begin: int, end: int, first: in
 
 @entry
 def backward(net: Network, values: Array, B: int, begin: int, end: int) -> None:
-    network.backward(net, values, B, begin, end, 0)
+    network.backward(net, values, B, begin, end, 0, 0)
+
+
+@entry
+def layer_backward(net: Network, layer: int, values: Array, B: int, k: int, columns: int) -> None:
+    network.layer_backward(net, layer, values, B, 0, B, k, columns, 0)
 
 
 @entry
@@ -120,6 +125,20 @@ def test_any_share_of_the_rows(sizes: tuple[int, ...], dtype: DType, guarded: Gu
     whole, shares = Block(sizes, 33, dtype, guarded), Block(sizes, 33, dtype, guarded)
     whole.run(0, 33)
     shares.run(0, 0, 8, 24, 33)
+    np.testing.assert_array_equal(shares.values, whole.values)
+
+
+@pytest.mark.parametrize("sizes", SHAPES)
+def test_any_share_of_the_columns(sizes: tuple[int, ...], dtype: DType, guarded: Guarded) -> None:
+    """So do the columns of a layer, whole panels of W.T at a time, on the way back."""
+    whole, shares = Block(sizes, 33, dtype, guarded), Block(sizes, 33, dtype, guarded)
+    for block in (whole, shares):
+        block.run(0, 33)
+    panel = 2 * whole.layout.lanes
+    for layer in range(len(sizes) - 2, 0, -1):
+        shares.part(shares.values, layer, GRADIENT)[...] = np.nan
+        for k in range(0, sizes[layer], panel):
+            layer_backward(shares.network, layer, shares.values, 33, k, min(panel, sizes[layer] - k))
     np.testing.assert_array_equal(shares.values, whole.values)
 
 
