@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from . import workers
 from .csr import CSR, MOST_SHORT
-from .kernels import sparse
+from .kernels import compressing, sparse
+from .kernels.bits import CHUNK
 from .kernels.network import FLOAT32, FLOAT64, UINT8, Rows
 from .kernels.sparse import Lists
 from .packing import aligned
@@ -48,13 +50,13 @@ def no_lists(dtype: np.dtype[Any]) -> Lists:
 
 
 def _room(lists: int, entries: int, places: int, dtype: np.dtype[Any], *, coded: bool) -> Lists:
-    """Memory for so many lists, with so many entries altogether, at places below this."""
+    """Memory for so many lists, with so many entries altogether, at places below this; the entries hold anything."""
     codes, values = (entries, 0) if coded else (0, entries)
     return Lists(
         starts=aligned(lists + 1 if lists else 0, np.dtype(np.int64)),
-        places=aligned(entries, np.dtype(np.uint16 if places <= MOST_SHORT else np.int32)),
-        codes=aligned(codes, np.dtype(np.uint8)),
-        values=aligned(values, dtype),
+        places=aligned(entries, np.dtype(np.uint16 if places <= MOST_SHORT else np.int32), zeros=False),
+        codes=aligned(codes, np.dtype(np.uint8), zeros=False),
+        values=aligned(values, dtype, zeros=False),
         table=_table(dtype),
     )
 
@@ -77,24 +79,23 @@ def compress(X: Array, dtype: np.dtype[Any], threads: int, *, always: bool = Fal
         return no_lists(dtype)
     out = _room(m, entries, K, dtype, coded=coded)
     np.cumsum(counts, out=out.starts[1:])
-    raw, lines = _raw(X), [aligned(K, dtype) for _ in range(threads)]
-    sparse.compress_rows(0, 1, raw, 0, K, lines[0], out)  # compiles, in the main thread
-    workers.run(lambda t: sparse.compress_rows(t, threads, raw, m, K, lines[t], out), threads)
+    _over_rows(compressing.compress_rows, X, threads, out.starts, out.places, out.codes if coded else out.values)
     return out
-
-
-def _raw(X: Array) -> Rows:
-    """X as it is: the numbers of uint8 features are codes."""
-    return rows_of(X)._replace(factor=1.0)
 
 
 def _counts(X: Array, dtype: np.dtype[Any], threads: int) -> Array:
     """How many numbers of every row are not zero."""
-    m, K = X.shape
-    raw, counts, lines = _raw(X), np.zeros(m, np.int64), [aligned(K, dtype) for _ in range(threads)]
-    sparse.count_nonzeros(0, 1, raw, 0, K, lines[0], counts)  # compiles, in the main thread
-    workers.run(lambda t: sparse.count_nonzeros(t, threads, raw, m, K, lines[t], counts), threads)
+    counts, like = np.zeros(len(X), np.int64), np.zeros(0, X.dtype if X.dtype == np.uint8 else dtype)
+    _over_rows(compressing.count_nonzeros, X, threads, like, counts)
     return counts
+
+
+def _over_rows(kernel: Callable[..., None], X: Array, threads: int, *arrays: Array) -> None:
+    """Run one of the kernels of kernels/compressing.py."""
+    (m, K), rows = X.shape, rows_of(X)
+    lines = [aligned(CHUNK, X.dtype) for _ in range(threads)]
+    kernel(0, 1, rows, 0, K, lines[0], *arrays)  # compiles, in the main thread
+    workers.run(lambda t: kernel(t, threads, rows, m, K, lines[t], *arrays), threads)
 
 
 def _density(X: Array, dtype: np.dtype[Any], threads: int) -> float:

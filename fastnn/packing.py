@@ -17,10 +17,10 @@ Array = NDArray[Any]
 ALIGNMENT = 64  # bytes of a cache line, and of the widest register
 
 
-def aligned(size: int, dtype: np.dtype[Any]) -> Array:
-    """`size` zeros that begin at a cache line."""
+def aligned(size: int, dtype: np.dtype[Any], *, zeros: bool = True) -> Array:
+    """`size` zeros, or whatever there was, that begin at a cache line."""
     extra = ALIGNMENT // dtype.itemsize
-    memory = np.zeros(size + extra, dtype)
+    memory = (np.zeros if zeros else np.empty)(size + extra, dtype)
     start = -memory.__array_interface__["data"][0] % ALIGNMENT // dtype.itemsize
     return memory[start : start + size]
 

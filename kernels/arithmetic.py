@@ -212,24 +212,3 @@ def sum_lanes(typing: Any, x: Vector) -> Any:
         return call(builder, name, args[0].type.element, [zero, args[0]], fastmath=("reassoc",))
 
     return x.dtype(x), generate
-
-
-@intrinsic
-def nonzero_lanes(typing: Any, x: Vector) -> Any:
-    """A bit for every lane that is not zero, that of the first lane the lowest; NaN is not zero."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        unequal = builder.fcmp_unordered("!=", args[0], ir.Constant(args[0].type, [0.0] * x.lanes))
-        return builder.zext(builder.bitcast(unequal, ir.IntType(x.lanes)), ir.IntType(64))
-
-    return types.int64(x), generate
-
-
-@intrinsic
-def lowest_bit(typing: Any, bits: types.Type) -> Any:
-    """The place of the lowest bit that is set, of a number that is not zero."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.IntType(1)(1))
-
-    return types.int64(types.int64), generate

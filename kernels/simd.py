@@ -34,6 +34,9 @@ REGISTER_BYTES = 64 if "avx512f" in _FEATURES else 32 if "avx2" in _FEATURES els
 # are 16. 8 x 2 ran at 350 of 356 GFLOP/s on two AVX-512 cores; 6 x 4 at 300 when W came from L2.
 TILE_ROWS = 8 if _FEATURES & {"avx512f", "neon"} else 4
 
+# Whether one instruction brings the chosen ones of a register's bytes or words together.
+HAS_COMPRESS = {"avx512vbmi2", "avx512bw", "avx512vl", "bmi2"} <= _FEATURES
+
 
 class Vector(types.Type):  # type: ignore[misc]
     """`lanes` numbers of one floating-point dtype."""
@@ -84,7 +87,7 @@ def vector_of(array: types.Type, registers: types.Type) -> Vector | None:
     return Vector(dtype, registers.literal_value * REGISTER_BYTES // bytes_of(dtype))
 
 
-def _address(builder: Any, context: Any, array_type: types.Type, array: Any, index: Any) -> Any:
+def array_address(builder: Any, context: Any, array_type: types.Type, array: Any, index: Any) -> Any:
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
 
 
@@ -143,7 +146,7 @@ def load(typing: Any, array: types.Type, index: types.Type, registers: types.Typ
         return None
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        address = _address(builder, context, sig.args[0], args[0], args[1])
+        address = array_address(builder, context, sig.args[0], args[0], args[1])
         loaded = builder.load(builder.bitcast(address, llvm_vector(vector).as_pointer()))
         loaded.align = bytes_of(vector.dtype)
         return loaded
@@ -156,7 +159,7 @@ def store(typing: Any, array: types.Type, index: types.Type, vector: Vector) -> 
     """array[index : index + lanes] = vector."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        address = _address(builder, context, sig.args[0], args[0], args[1])
+        address = array_address(builder, context, sig.args[0], args[0], args[1])
         stored = builder.store(args[2], builder.bitcast(address, args[2].type.as_pointer()))
         stored.align = bytes_of(vector.dtype)
         return context.get_dummy_value()
@@ -169,7 +172,7 @@ def item(typing: Any, array: types.Type, index: types.Type) -> Any:
     """array[index] for an index that is not negative: numba looks whether it is, a third of a loop over lists."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(_address(builder, context, sig.args[0], args[0], args[1]))
+        return builder.load(array_address(builder, context, sig.args[0], args[0], args[1]))
 
     return array.dtype(array, types.intp), generate
 
@@ -179,7 +182,7 @@ def set_item(typing: Any, array: types.Type, index: types.Type, value: types.Typ
     """array[index] = value for an index that is not negative."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store(args[2], _address(builder, context, sig.args[0], args[0], args[1]))
+        builder.store(args[2], array_address(builder, context, sig.args[0], args[0], args[1]))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, array.dtype), generate
@@ -196,7 +199,7 @@ def prefetch(typing: Any, array: types.Type, index: types.Type) -> Any:
     """Ask for the cache line of array[index], to be used soon. Any index will do: nothing is read."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        _prefetch(builder, _address(builder, context, sig.args[0], args[0], args[1]), 3)
+        _prefetch(builder, array_address(builder, context, sig.args[0], args[0], args[1]), 3)
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
@@ -207,7 +210,7 @@ def prefetch_later(typing: Any, array: types.Type, index: types.Type) -> Any:
     """The same for use some microseconds later: into L2."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        _prefetch(builder, _address(builder, context, sig.args[0], args[0], args[1]), 2)
+        _prefetch(builder, array_address(builder, context, sig.args[0], args[0], args[1]), 2)
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
@@ -253,7 +256,7 @@ def load_first(
         return None
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        address = _address(builder, context, sig.args[0], args[0], args[1])
+        address = array_address(builder, context, sig.args[0], args[0], args[1])
         mask = llvm_first(builder, args[2], vector.lanes)
         return masked_load(builder, address, vector, mask, splat(builder, args[3], vector.lanes))
 
@@ -265,7 +268,7 @@ def store_first(typing: Any, array: types.Type, index: types.Type, count: types.
     """array[index : index + count] = the vector's first `count` lanes; the rest of memory is not touched."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        address = _address(builder, context, sig.args[0], args[0], args[1])
+        address = array_address(builder, context, sig.args[0], args[0], args[1])
         masked_store(builder, address, vector, llvm_first(builder, args[2], vector.lanes), args[3])
         return context.get_dummy_value()
 

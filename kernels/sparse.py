@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from .arithmetic import lowest_bit, multiply_add, nonzero_lanes
+from .arithmetic import multiply_add
 from .compile import Array, entry, kernel
 from .matmul import Matrix, panel_width
-from .network import BIAS, K_, KEPT, LINE, N_, PANEL, WEIGHTS, Network, Rows, widen_row
+from .network import BIAS, K_, KEPT, LINE, N_, PANEL, WEIGHTS, Network
 from .simd import full, item, lanes, load, load_first, prefetch_later, set_item, store, store_first
 from .sync import share
 
@@ -54,40 +52,7 @@ def prefetch_list(lists: Lists, i: int) -> None:
             prefetch_later(values, j)
 
 
-# --- compressing
-
-
-@entry
-def count_nonzeros(t: int, threads: int, rows: Rows, m: int, K: int, line: Array, counts: Array) -> None:
-    """counts[i] = how many of row i's K numbers are not zero, for thread t's rows. line (K,): scratch."""
-    begin, end = share(m, 1, t, threads)
-    for i in range(begin, end):
-        widen_row(rows, i, line, 0, K)
-        count = 0
-        for k in range(K):
-            count += line[k] != 0.0
-        counts[i] = count
-
-
-@entry
-def compress_rows(t: int, threads: int, rows: Rows, m: int, K: int, line: Array, out: Lists) -> None:
-    """Thread t's rows, row by row; out.starts is filled already."""
-    begin, end = share(m, 1, t, threads)
-    places, codes, values, width, coded = out.places, out.codes, out.values, lanes(line), len(out.codes) > 0
-    for i in range(begin, end):
-        widen_row(rows, i, line, 0, K)
-        j, last = out.starts[i], out.starts[i + 1]
-        for first in range(0, K, width):
-            left = nonzero_lanes(load_first(line, first, K - first, 0.0, 1))
-            while left != 0 and j < last:  # last, in case somebody writes to the data meanwhile
-                k = first + lowest_bit(left)
-                left &= left - 1
-                set_item(places, j, k)
-                if coded:
-                    set_item(codes, j, np.uint8(item(line, k)))
-                else:
-                    set_item(values, j, item(line, k))
-                j += 1
+# --- from rows to columns
 
 
 @kernel

@@ -34,17 +34,17 @@ SHAPES = [
 
 
 class Fence:
-    """Stands in for packing.aligned: the same zeros, in the middle of memory that nobody may touch."""
+    """Stands in for packing.aligned: the same memory, in the middle of memory that nobody may touch."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[Array, int, int]] = []
 
-    def aligned(self, size: int, dtype: np.dtype[Any]) -> Array:
+    def aligned(self, size: int, dtype: np.dtype[Any], *, zeros: bool = True) -> Array:
         memory = np.full((size + 2 * ZONE) * dtype.itemsize + ALIGNMENT, 0xA5, np.uint8)
         begin = ZONE * dtype.itemsize
         begin += -(memory.ctypes.data + begin) % ALIGNMENT
         end = begin + size * dtype.itemsize
-        memory[begin:end] = 0
+        memory[begin:end] = 0 if zeros else 0xA5
         self.taken.append((memory, begin, end))
         return memory[begin:end].view(dtype)
 

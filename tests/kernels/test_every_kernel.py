@@ -25,7 +25,8 @@ ENTRIES = {
     """,
     "matmul": "matmul_bias matmul_bias_backward",
     "softmax": "softmax softmax_backward",
-    "sparse": "count_nonzeros compress_rows compress_blocks",
+    "compressing": "count_nonzeros compress_rows",
+    "sparse": "compress_blocks",
     "training": "train_minibatches train_full_batch",
 }
 
