@@ -21,6 +21,7 @@ import numba
 import platformdirs
 from numba import config
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache, _CacheLocator
+from numba.core.codegen import get_host_cpu_features
 
 # A process that cannot save for so long, because another one holds the lock, keeps nothing.
 PATIENCE_SECONDS = 10.0
@@ -35,7 +36,7 @@ def fingerprint() -> str:
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.name.encode() + b"\0" + source.read_bytes() + b"\0")
     cpu = config.CPU_NAME or llvm.get_host_cpu_name()
-    features = config.CPU_FEATURES or llvm.get_host_cpu_features().flatten()
+    features = config.CPU_FEATURES or get_host_cpu_features()
     digest.update("\0".join([numba.__version__, llvmlite.__version__, cpu, features]).encode())
     return digest.hexdigest()[:16]
 

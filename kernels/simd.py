@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import models, register_model
 from numba.np.arrayobj import populate_array
 
@@ -21,10 +21,11 @@ from .compile import intrinsic
 
 
 def _host_features() -> set[str]:
-    """The features kernels are compiled for: the host's, or those that NUMBA_CPU_NAME stands for."""
+    """The features kernels are compiled for: what numba uses of the host's, or what NUMBA_CPU_NAME stands for."""
     if config.CPU_NAME and config.CPU_NAME != "host":
         return {"x86-64-v3": {"avx2"}, "haswell": {"avx2"}, "x86-64-v4": {"avx512f"}}.get(config.CPU_NAME, set())
-    return {name for name, present in llvm.get_host_cpu_features().items() if present}
+    features = get_host_cpu_features() if config.CPU_FEATURES is None else config.CPU_FEATURES
+    return {feature[1:] for feature in features.split(",") if feature.startswith("+")}
 
 
 _FEATURES = _host_features()
