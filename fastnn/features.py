@@ -25,6 +25,8 @@ KINDS = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
 MOST_DENSE = 0.3
 # Rows that show whether the rest is worth counting: reading a large file once more takes long.
 SAMPLE = 4096
+# Bytes that are worth a thread more, which takes 100 us to start: reading them takes 200.
+WORTH_A_THREAD = 1 << 21
 
 
 def rows_of(X: Array | CSR) -> Rows:
@@ -92,7 +94,7 @@ def _counts(X: Array, dtype: np.dtype[Any], threads: int) -> Array:
 
 def _over_rows(kernel: Callable[..., None], X: Array, threads: int, *arrays: Array) -> None:
     """Run one of the kernels of kernels/compressing.py."""
-    (m, K), rows = X.shape, rows_of(X)
+    (m, K), rows, threads = X.shape, rows_of(X), min(threads, 1 + X.nbytes // WORTH_A_THREAD)
     lines = [aligned(CHUNK, X.dtype) for _ in range(threads)]
     kernel(0, 1, rows, 0, K, lines[0], *arrays)  # compiles, in the main thread
     workers.run(lambda t: kernel(t, threads, rows, m, K, lines[t], *arrays), threads)

@@ -10,7 +10,7 @@ from numba import types
 from numba.core import cgutils
 
 from .compile import Array, intrinsic, kernel
-from .simd import HAS_COMPRESS, REGISTER_BYTES, array_address, bytes_of, call, item, numbers_at, set_item, splat
+from .simd import HAS_COMPRESS, REGISTER_BYTES, array_address, bytes_of, call, set_item, splat
 
 CHUNK = 64
 _LONG = ir.IntType(64)
@@ -76,9 +76,9 @@ def lowest_bit(typing: Any, bits: types.Type) -> Any:
 # --- lists of those whose bit is set
 
 
-def _store_chosen(context: Any, builder: Any, array: types.Type, args: Any, part: Callable[[int, int], Any]) -> Any:
-    """args: array, index and bits. array[index], ... = those whose bit is set of the CHUNK numbers of which
-    `part(first, lanes)` is a vector."""
+def _store_chosen(context: Any, builder: Any, array: types.Type, args: Any, part: Callable[[int, int], Any]) -> None:
+    """args: the array, an index, and bits. array[index] and on = those whose bit is set of CHUNK numbers, from the
+    `first` on of which part(first, lanes) makes a vector. No more than these is written."""
     out, index, bits = args
     size, lanes = bytes_of(array.dtype), 64 // bytes_of(array.dtype)
     short, mask = ir.IntType(lanes), ir.VectorType(ir.IntType(1), lanes)
@@ -95,52 +95,60 @@ def _store_chosen(context: Any, builder: Any, array: types.Type, args: Any, part
         arguments = [packed, address, ir.IntType(32)(size), builder.bitcast(ones, mask)]
         call(builder, f"llvm.masked.store.{kind}.p0", ir.VoidType(), arguments)
         index = builder.add(index, builder.ctpop(wide))
-    return context.get_dummy_value()
 
 
 @intrinsic
-def _store_numbers(
-    typing: Any, numbers: types.Type, index: types.Type, bits: types.Type, address: types.Type, line: types.Type
+def _append_at_once(
+    typing: Any,
+    address: types.Type,
+    line: types.Type,
+    k: types.Type,
+    bits: types.Type,
+    places: types.Type,
+    numbers: types.Type,
+    j: types.Type,
 ) -> Any:
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        def part(first: int, lanes: int) -> Any:
-            return _load(context, builder, args[3], first, lanes, line.dtype, numbers.dtype)
+        place = context.get_value_type(places.dtype)
 
-        return _store_chosen(context, builder, numbers, args[:3], part)
+        def counted(first: int, lanes: int) -> Any:
+            offsets = ir.Constant(ir.VectorType(place, lanes), list(range(first, first + lanes)))
+            return builder.add(splat(builder, builder.trunc(args[2], place), lanes), offsets)
 
-    return types.void(numbers, types.intp, types.int64, types.intp, line), generate
+        def loaded(first: int, lanes: int) -> Any:
+            return _load(context, builder, args[0], first, lanes, line.dtype, numbers.dtype)
+
+        _store_chosen(context, builder, places, (args[4], args[6], args[3]), counted)
+        _store_chosen(context, builder, numbers, (args[5], args[6], args[3]), loaded)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, line, types.intp, types.int64, places, numbers, types.intp), generate
 
 
 @intrinsic
-def _store_places(typing: Any, places: types.Type, index: types.Type, bits: types.Type, k: types.Type) -> Any:
+def _number_at(typing: Any, address: types.Type, place: types.Type, line: types.Type) -> Any:
+    """One of the numbers of line's dtype at a raw address, which need not be aligned."""
+
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        element = context.get_value_type(places.dtype)
-        k = builder.trunc(args[3], element)
+        pointer = builder.inttoptr(args[0], context.get_value_type(line.dtype).as_pointer())
+        number = builder.load(builder.gep(pointer, [args[1]]))
+        number.align = 1
+        return number
 
-        def part(first: int, lanes: int) -> Any:
-            counted = ir.Constant(ir.VectorType(element, lanes), list(range(first, first + lanes)))
-            return builder.add(splat(builder, k, lanes), counted)
-
-        return _store_chosen(context, builder, places, args[:3], part)
-
-    return types.void(places, types.intp, types.int64, types.intp), generate
-
-
-@kernel
-def _append_at_once(address: int, line: Array, k: int, bits: int, places: Array, numbers: Array, j: int) -> None:
-    _store_places(places, j, bits, k)
-    _store_numbers(numbers, j, bits, address, line)
+    return line.dtype(types.intp, types.intp, line), generate
 
 
 @kernel
 def _append_one_by_one(address: int, line: Array, k: int, bits: int, places: Array, numbers: Array, j: int) -> None:
-    chunk = numbers_at(address, CHUNK, line)
     while bits != 0:
         place = lowest_bit(bits)
         set_item(places, j, k + place)
-        set_item(numbers, j, item(chunk, place))
+        set_item(numbers, j, _number_at(address, place, line))
         bits &= bits - 1
         j += 1
 
 
+# append(address, line, k, bits, places, numbers, j): of the CHUNK numbers of line's dtype at a raw address, which are
+# those of columns k and on, the ones whose bit is set go to numbers[j] and on, their columns to places[j] and on. At
+# once MNIST takes 6 ms, one by one 14.
 append = _append_at_once if HAS_COMPRESS else _append_one_by_one

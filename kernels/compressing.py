@@ -8,6 +8,7 @@ from .network import LINE, Rows
 from .simd import prefetch_bytes_later, set_item
 from .sync import share
 
+# Bytes between what is asked for and what is read: without, MNIST took 7.2 ms rather than 5.4.
 AHEAD = 2048
 
 
@@ -40,7 +41,10 @@ def count_nonzeros(t: int, threads: int, rows: Rows, m: int, K: int, line: Array
 def compress_rows(
     t: int, threads: int, rows: Rows, m: int, K: int, line: Array, starts: Array, places: Array, numbers: Array
 ) -> None:
-    """Thread t's rows as lists, which begin at `starts`: their numbers that are not zero, and the columns of these."""
+    """Thread t's rows as lists, which begin at `starts`: their numbers that are not zero, and the columns of these.
+
+    line: as above.
+    """
     begin, end = share(m, 1, t, threads)
     for i in range(begin, end):
         j, last = starts[i], starts[i + 1]
@@ -48,7 +52,7 @@ def compress_rows(
             chunk = _chunk(rows, i, k, K, line)
             bits = nonzero_bits(chunk, line, numbers)
             count = count_bits(bits)
-            if j + count > last:  # somebody writes to the data meanwhile
+            if j + count > last:  # somebody has written to the data since they were counted
                 break
             append(chunk, line, k, bits, places, numbers, j)
             j += count

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import MLP
-from fastnn.features import compress, compress_blocks
+from fastnn import MLP, features
+from fastnn.features import compress, compress_blocks, rows_of
+from fastnn.kernels import compressing
+from fastnn.kernels.bits import CHUNK
 from fastnn.kernels.sparse import Lists
 
 Array = NDArray[Any]
@@ -27,6 +29,11 @@ def entries(lists: Lists, i: int) -> tuple[Array, Array]:
     chosen = slice(lists.starts[i], lists.starts[i + 1])
     numbers = lists.table[lists.codes[chosen]] if len(lists.codes) else lists.values[chosen]
     return lists.places[chosen].astype(int), numbers
+
+
+@pytest.fixture(autouse=True)
+def every_thread_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "WORTH_A_THREAD", 1)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -51,6 +58,58 @@ def test_rows_and_columns_hold_every_number(m: int, K: int, kind: str, dtype: st
     expected = X.astype(dtype) * (np.dtype(dtype).type(1 / 255) if kind == "uint8" else 1)
     np.testing.assert_array_equal(by_row, expected)
     np.testing.assert_array_equal(by_column, expected)
+
+
+def shifted(X: Array) -> Array:
+    """The same at an odd address."""
+    memory = np.zeros(X.nbytes + 1, np.uint8)[1:]
+    memory[:] = X.view(np.uint8).ravel()
+    return memory.view(X.dtype).reshape(X.shape)
+
+
+LAYOUTS = {
+    "packed": lambda X: X,
+    "every second row": lambda X: np.repeat(X, 2, axis=0)[::2],
+    "columns of more": lambda X: np.hstack([np.ones_like(X), X, np.ones_like(X)])[:, X.shape[1] : 2 * X.shape[1]],
+    "at an odd address": shifted,
+    "one row for all": lambda X: np.broadcast_to(X[0], X.shape),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("K", [1, 2, 63, 64, 65, 127, 128, 783, (1 << 16) + 70])
+@pytest.mark.parametrize("density", [0.0, 0.2, 1.0])
+def test_lists_of_any_width_fullness_and_layout(layout: str, kind: str, K: int, density: float) -> None:
+    X = LAYOUTS[layout](sparse(7, K, kind, density))
+    lists = compress(X, np.dtype("float64"), 2, always=True)
+    rows, columns = np.nonzero(X)
+    np.testing.assert_array_equal(lists.starts, np.searchsorted(rows, np.arange(len(X) + 1)))
+    np.testing.assert_array_equal(lists.places, columns)
+    np.testing.assert_array_equal(lists.codes if kind == "uint8" else lists.values, X[rows, columns])
+
+
+def test_what_is_zero_in_the_dtype_of_the_network_is_left_out() -> None:
+    X = np.array([[1e-300, 2, -0.0, np.finfo("float32").smallest_subnormal, -1e-300]])
+    assert compress(X, np.dtype("float32"), 1, always=True).places.tolist() == [1, 3]
+    assert compress(X, np.dtype("float64"), 1, always=True).places.tolist() == [0, 1, 3, 4]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("before", "after"), [(0.2, 1.0), (1.0, 0.2), (0.0, 1.0), (0.5, 0.5)])
+def test_data_that_changes_after_it_was_counted(kind: str, before: float, after: float) -> None:
+    """Every list stays within its entries, which are columns all the same."""
+    m, K, zone, code = 9, 150, 100, 77
+    starts = np.append(0, (sparse(m, K, kind, before) != 0).sum(axis=1).cumsum())
+    places = np.full(starts[-1] + 2 * zone, code + K, np.uint16)
+    numbers = np.full(starts[-1] + 2 * zone, code, kind)
+    X = np.roll(sparse(m, K, kind, after), 1, axis=0)
+    arrays = starts, places[zone:-zone], numbers[zone:-zone]
+    compressing.compress_rows(0, 1, rows_of(X), m, K, np.zeros(CHUNK, kind), *arrays)
+    for array, kept in ((places, code + K), (numbers, code)):
+        assert (array[:zone] == kept).all()
+        assert (array[-zone:] == kept).all()
+    assert (places[zone:-zone] < K).all()
 
 
 @pytest.mark.parametrize(("density", "compressed"), [(0.0, True), (0.2, True), (0.5, False), (1.0, False)])

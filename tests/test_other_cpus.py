@@ -10,7 +10,7 @@ import pytest
 
 TRAIN = """
 import numpy as np
-from fastnn import MLP, ops
+from fastnn import MLP, features, ops
 from fastnn.kernels.simd import REGISTER_BYTES
 
 rng = np.random.default_rng(0)
@@ -24,15 +24,27 @@ for sparse, K in ((True, 53), (False, 19)):
     np.testing.assert_allclose(nets[0].predict_proba(X), nets[1].predict_proba(X), rtol=1e-9)
 X, W, b = rng.normal(size=(70, 45)), rng.normal(size=(45, 531)), rng.normal(size=531)
 np.testing.assert_allclose(ops.matmul_bias(X, W, b), X @ W + b, rtol=1e-9, atol=1e-9)
+X = X.reshape(21, 150)
+for X in (X, (X * X * 3).astype(np.uint8)):
+    X[:3], X[3:6] = 0, 1
+    lists = features.compress(X, np.dtype("float64"), 2, always=True)
+    np.testing.assert_array_equal(lists.places, np.nonzero(X)[1])
+    np.testing.assert_array_equal(lists.codes if X.dtype == np.uint8 else lists.values, X[X != 0])
 print(REGISTER_BYTES)
 """
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these are names of x86 CPUs")
-@pytest.mark.parametrize(("cpu", "register_bytes"), [("x86-64-v3", 32), ("x86-64-v2", 16)])
-def test_training_and_prediction(cpu: str, register_bytes: int, tmp_path: Path) -> None:
-    where = {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-c", TRAIN], capture_output=True, text=True, env=os.environ | where, check=False
-    )
+@pytest.mark.parametrize(
+    ("chosen", "register_bytes"),
+    [
+        ({"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}, 32),
+        ({"NUMBA_CPU_NAME": "x86-64-v2", "NUMBA_CPU_FEATURES": ""}, 16),
+        ({"NUMBA_ENABLE_AVX": "0"}, 16),
+    ],
+    ids=["AVX2", "SSE", "without AVX"],
+)
+def test_training_and_prediction(chosen: dict[str, str], register_bytes: int, tmp_path: Path) -> None:
+    where = os.environ | chosen | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", TRAIN], capture_output=True, text=True, env=where, check=False)
     assert (done.returncode, done.stdout) == (0, f"{register_bytes}\n"), done.stderr
