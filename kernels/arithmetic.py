@@ -1,4 +1,4 @@
-"""Arithmetic on vectors: operators, functions, and sums over the lanes. Only this file and simd.py know LLVM."""
+"""Arithmetic on vectors: operators, functions, and sums over the lanes."""
 
 from __future__ import annotations
 
