@@ -1,10 +1,9 @@
 """Activations forward and backward; NumPy makes a new array each time, as its expressions do.
 
-Up to ops.NUMBERS_WORTH_A_THREAD numbers the kernel itself is timed, in one thread whatever their number: ops would not
-start another, and its checks, 6 us, are not what is compared here.
+Below ops.BYTES_WORTH_A_THREAD the kernel itself is timed, in one thread whatever their number: ops would use no other,
+and its checks, 6 us, are not what is compared here.
 """
 
-import math
 from typing import Any
 
 import numpy as np
@@ -13,14 +12,15 @@ import pytest
 from fastnn import ops, reference
 from fastnn.kernels import activations, softmax
 from fastnn.kernels.simd import REGISTER_BYTES
+from fastnn.team import NOBODY
 
 ELEMENTWISE = [(64, 128), (1000, 64), (60000, 64)]
 ROWS = [(64, 10), (60000, 10)]
 NAMES = ["relu", "sigmoid", "tanh"]
 
 
-def large(shape: tuple[int, int]) -> bool:
-    return math.prod(shape) >= ops.NUMBERS_WORTH_A_THREAD
+def large(array: Any) -> bool:
+    return bool(array.nbytes >= ops.BYTES_WORTH_A_THREAD)
 
 
 @pytest.mark.parametrize("shape", ELEMENTWISE, ids=str)
@@ -28,12 +28,12 @@ def large(shape: tuple[int, int]) -> bool:
 def test_forward(name: str, shape: tuple[int, int], versus: Any) -> None:
     Z = versus.array(*shape)
     out = np.empty_like(Z)
-    flat, kernel, checked = (Z.reshape(-1), out.reshape(-1), 0, Z.size), getattr(activations, name), getattr(ops, name)
+    number, checked = getattr(activations, name.upper()), getattr(ops, name)
 
     def ours(threads: int) -> Any:
-        if large(shape):
+        if large(Z):
             return checked(Z, out, threads=threads)
-        kernel(*flat)
+        activations.activate_together(0, 1, NOBODY, number, Z.reshape(-1), out.reshape(-1))
         return out
 
     versus(f"{name} {shape[0]}x{shape[1]}", ours, name, Z)
@@ -43,17 +43,16 @@ def test_forward(name: str, shape: tuple[int, int], versus: Any) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_backward(name: str, shape: tuple[int, int], versus: Any) -> None:
     A, dA = reference.ACTIVATION[name](versus.array(*shape)), versus.array(*shape)
-    out, name = np.empty_like(A), f"{name}_backward"
-    flat = A.reshape(-1), dA.reshape(-1), out.reshape(-1), 0, A.size
-    kernel, checked = getattr(activations, name), getattr(ops, name)
+    out, number = np.empty_like(A), getattr(activations, name.upper())
+    flat, checked = [array.reshape(-1) for array in (A, dA, out)], getattr(ops, f"{name}_backward")
 
     def ours(threads: int) -> Any:
-        if large(shape):
+        if large(A):
             return checked(dA, A, out, threads=threads)
-        kernel(*flat)
+        activations.activate_backward_together(0, 1, NOBODY, number, *flat)
         return out
 
-    versus(f"{name} {shape[0]}x{shape[1]}", ours, name, dA, A)
+    versus(f"{name}_backward {shape[0]}x{shape[1]}", ours, f"{name}_backward", dA, A)
 
 
 def room_for(N: int, dtype: Any) -> Any:
@@ -67,7 +66,9 @@ def test_softmax(shape: tuple[int, int], versus: Any) -> None:
     out, room = np.empty_like(Z), room_for(shape[1], versus.dtype)
 
     def ours(threads: int) -> Any:
-        softmax.softmax(Z.reshape(-1), out.reshape(-1), 0, *shape, room)
+        if large(Z):
+            return ops.softmax(Z, out, threads=threads)
+        softmax.softmax_together(0, 1, NOBODY, Z.reshape(-1), out.reshape(-1), *shape, room)
         return out
 
     versus(f"softmax {shape[0]}x{shape[1]}", ours, "softmax", Z)
@@ -79,7 +80,9 @@ def test_softmax_backward(shape: tuple[int, int], versus: Any) -> None:
     out = np.empty_like(P)
 
     def ours(threads: int) -> Any:
-        softmax.softmax_backward(P.reshape(-1), dP.reshape(-1), out.reshape(-1), 0, *shape)
+        if large(P):
+            return ops.softmax_backward(dP, P, out, threads=threads)
+        softmax.softmax_backward_together(0, 1, NOBODY, P.reshape(-1), dP.reshape(-1), out.reshape(-1), *shape)
         return out
 
     versus(f"softmax_backward {shape[0]}x{shape[1]}", ours, "softmax_backward", dP, P)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from . import team, workers
+from . import team
 from .cpus import thread_count
 from .kernels import activations, losses, matmul
 from .kernels import softmax as softmax_kernels
@@ -35,8 +35,9 @@ WORTH_A_THREAD = 1 << 21
 WORTH_PACKING = 64
 # Scratch memory up to this size is kept from call to call.
 KEPT_BYTES = 1 << 25
-# Below so many numbers (0.25 ms) starting a second thread, which takes 0.1 ms, costs more than it saves.
-NUMBERS_WORTH_A_THREAD = 1 << 20
+# The same for what is made number by number or row by row, in bytes of the result: relu of so many in float32 takes
+# 40 us, two threads 20, and 90 if the second was asleep.
+BYTES_WORTH_A_THREAD = 1 << 20
 
 
 # --- matmul
@@ -52,12 +53,8 @@ def matmul_bias(
     Z = _result(out, X, W, bias, shape=(m, N))
     number = _threads(threads, m * K * N / WORTH_A_THREAD, -(-max(m, N) // STRIP))
     packed, *blocks = _scratch(X.dtype, _packed_size(K, N) if m >= WORTH_PACKING else 0, *[ROWS * STRIDE] * number)
-    flat_x, flat_w, flat_z = (array.reshape(-1) for array in (X, W, Z))
-
-    def part(t: int, threads: int, control: Array) -> None:
-        matmul.matmul_bias(t, threads, control, flat_x, flat_w, bias, flat_z, m, K, N, packed, blocks[t])
-
-    team.run(part, number)
+    flat = [array.reshape(-1) for array in (X, W, bias, Z)]
+    _together(matmul.matmul_bias, number, *flat, m, K, N, packed, own=[blocks])
     return _deliver(Z, out)
 
 
@@ -73,13 +70,8 @@ def matmul_bias_backward(
     most = max(_packed_size(N, K), _packed_size(m, N))
     zero, *scratch = _scratch(X.dtype, max(K, N), *[most] * number, *[ROWS * STRIDE] * number)
     zero[:] = 0
-    kernel: Any = matmul.matmul_bias_backward
     flat = [array.reshape(-1) for array in (dZ, X, W, zero, dX, dW, db)]
-
-    def part(t: int, threads: int, control: Array) -> None:
-        kernel(t, threads, control, *flat, m, K, N, scratch[t], scratch[number + t])
-
-    team.run(part, number)
+    _together(matmul.matmul_bias_backward, number, *flat, m, K, N, own=[scratch[:number], scratch[number:]])
     return dX, dW, db
 
 
@@ -88,32 +80,32 @@ def matmul_bias_backward(
 
 def relu(z: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
     """max(z, 0), for z of any shape."""
-    return _activation(activations.relu, z, out, threads)
+    return _activation(activations.RELU, z, out, threads)
 
 
 def relu_backward(da: ArrayLike, a: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
     """dz = da where a > 0, else 0; a is what `relu` returned."""
-    return _activation_backward(activations.relu_backward, da, a, out, threads)
+    return _activation_backward(activations.RELU, da, a, out, threads)
 
 
 def sigmoid(z: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
     """1 / (1 + exp(-z)), for z of any shape."""
-    return _activation(activations.sigmoid, z, out, threads)
+    return _activation(activations.SIGMOID, z, out, threads)
 
 
 def sigmoid_backward(da: ArrayLike, a: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
     """dz = da * a * (1 - a); a is what `sigmoid` returned."""
-    return _activation_backward(activations.sigmoid_backward, da, a, out, threads)
+    return _activation_backward(activations.SIGMOID, da, a, out, threads)
 
 
 def tanh(z: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
     """tanh(z), for z of any shape."""
-    return _activation(activations.tanh, z, out, threads)
+    return _activation(activations.TANH, z, out, threads)
 
 
 def tanh_backward(da: ArrayLike, a: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
     """dz = da * (1 - a**2); a is what `tanh` returned."""
-    return _activation_backward(activations.tanh_backward, da, a, out, threads)
+    return _activation_backward(activations.TANH, da, a, out, threads)
 
 
 def softmax(z: ArrayLike, out: Array | None = None, *, threads: int | None = None) -> Array:
@@ -121,8 +113,9 @@ def softmax(z: ArrayLike, out: Array | None = None, *, threads: int | None = Non
     (Z,) = _arrays(z=z)
     m, N = _rows("z", Z)
     P = _result(out, Z)
-    rooms = _scratch(Z.dtype, *[_room_size(N)] * thread_count(threads))
-    _in_parts(softmax_kernels.softmax, (Z, P), m, N, threads, rooms)
+    number = _threads(threads, Z.nbytes / BYTES_WORTH_A_THREAD, m)
+    rooms = _scratch(Z.dtype, *[_room_size(N)] * number)
+    _together(softmax_kernels.softmax_together, number, Z.reshape(-1), P.reshape(-1), m, N, own=[rooms])
     return _deliver(P, out)
 
 
@@ -132,14 +125,16 @@ def softmax_backward(dp: ArrayLike, p: ArrayLike, out: Array | None = None, *, t
     m, N = _rows("p", P)
     _expect("dp", dP, P.shape)
     dZ = _result(out, P, dP)
-    _in_parts(softmax_kernels.softmax_backward, (P, dP, dZ), m, N, threads)
+    number = _threads(threads, P.nbytes / BYTES_WORTH_A_THREAD, m)
+    flat = [array.reshape(-1) for array in (P, dP, dZ)]
+    _together(softmax_kernels.softmax_backward_together, number, *flat, m, N)
     return _deliver(dZ, out)
 
 
 # --- losses
 
 
-def softmax_cross_entropy(z: ArrayLike, labels: ArrayLike) -> tuple[Array, Array]:
+def softmax_cross_entropy(z: ArrayLike, labels: ArrayLike, *, threads: int | None = None) -> tuple[Array, Array]:
     """Every row's loss log(sum(exp(z))) - z[label] (m,), and dz of their mean (m, N). z (m, N), labels (m,)."""
     (Z,) = _arrays(z=z)
     m, N = _rows("z", Z)
@@ -150,29 +145,34 @@ def softmax_cross_entropy(z: ArrayLike, labels: ArrayLike) -> tuple[Array, Array
     if m and not (wanted.min() >= 0 and wanted.max() < N):
         row = int(np.flatnonzero((wanted < 0) | (wanted >= N))[0])
         raise ValueError(f"labels holds {wanted[row]} in row {row}; expected 0 to {N - 1}.")
-    dZ, rows = np.array(Z, order="C"), np.empty(m)
-    labels64 = np.array(wanted, np.int64, order="C")
-    (room,) = _scratch(Z.dtype, _room_size(N))
-    losses.softmax_cross_entropy(dZ.reshape(-1), 0, m, N, labels64, 0, 1 / max(m, 1), 0.0, rows, 0, room)
-    return rows, dZ
+    return _loss(losses.SOFTMAX, Z, np.array(wanted, np.int64, order="C"), np.empty(0, Z.dtype), threads)
 
 
-def binary_cross_entropy(z: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+def binary_cross_entropy(z: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> tuple[Array, Array]:
     """Every row's loss max(z, 0) - z * y + log(1 + exp(-|z|)), summed (m,), and dz of their mean (m, N)."""
-    return _loss_of_targets(losses.binary_cross_entropy, z, y)
+    return _loss_of_targets(losses.BINARY, z, y, threads)
 
 
-def squared_error(z: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+def squared_error(z: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> tuple[Array, Array]:
     """Every row's loss (z - y)**2 / 2, summed over its outputs (m,), and dz of their mean (m, N)."""
-    return _loss_of_targets(losses.squared_error, z, y)
+    return _loss_of_targets(losses.SQUARED, z, y, threads)
 
 
-def _loss_of_targets(kernel: Any, z: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
+def _loss_of_targets(loss: int, z: ArrayLike, y: ArrayLike, threads: int | None) -> tuple[Array, Array]:
     Z, Y = _arrays(z=z, y=y)
-    m, N = _rows("z", Z)
+    _rows("z", Z)
     _expect("y", Y, Z.shape)
-    dZ, rows = np.array(Z, order="C"), np.empty(m)
-    kernel(dZ.reshape(-1), 0, m, N, Y.reshape(-1), 0, 1 / max(m, 1), rows, 0)
+    return _loss(loss, Z, np.empty(0, np.int64), Y.reshape(-1), threads)
+
+
+def _loss(loss: int, Z: Array, labels: Array, targets: Array, threads: int | None) -> tuple[Array, Array]:
+    """Losses and dZ of the loss with this number in kernels/losses.py, which looks at the labels or at the targets."""
+    m, N = Z.shape
+    dZ, rows = np.empty_like(Z), np.empty(m)
+    number = _threads(threads, Z.nbytes / BYTES_WORTH_A_THREAD, m)
+    flat_z, flat_dz, rooms = Z.reshape(-1), dZ.reshape(-1), _scratch(Z.dtype, *[_room_size(N)] * number)
+    rest = labels, targets, 1 / max(m, 1), 0.0, rows
+    _together(losses.loss_together, number, loss, flat_z, flat_dz, m, N, *rest, own=[rooms])
     return rows, dZ
 
 
@@ -254,12 +254,11 @@ def _threads(threads: int | None, work: float, parts: int) -> int:
     return max(1, min(usable if work >= 1 else 1, parts))
 
 
-def _split(part: Callable[[int, int, int], None], count: int, grain: int, work: float, threads: int | None) -> None:
-    """part(begin, end, t) for every thread t's share of `count`, in whole grains; in one thread if work is below 1."""
-    grains = -(-count // grain)
-    number = _threads(threads, work, grains)
-    cuts = [min(count, grains * t // number * grain) for t in range(number + 1)]
-    workers.run(lambda t: part(cuts[t], cuts[t + 1], t), number)
+def _together(kernel: Any, number: int, *arguments: Any, own: Sequence[Sequence[Array]] = ()) -> None:
+    """kernel(t, threads, control, *arguments) in so many threads; after the arguments comes what is thread t's own."""
+    team.run(
+        lambda t, threads, control: kernel(t, threads, control, *arguments, *[arrays[t] for arrays in own]), number
+    )
 
 
 _kept = threading.local()
@@ -286,36 +285,21 @@ def _room_size(N: int) -> int:
     return (N + softmax_kernels.ROOM) * PADDING
 
 
-def _in_parts(
-    kernel: Any, arrays: tuple[Array, ...], m: int, N: int, threads: int | None, rooms: list[Array] | None = None
-) -> None:
-    """kernel(*arrays, offset, rows, N) over m rows of N numbers; with rooms also scratch of each thread's own."""
-    flat = [array.reshape(-1) for array in arrays]
-
-    def part(begin: int, end: int, t: int) -> None:
-        kernel(*flat, begin * N, end - begin, N, *([] if rooms is None else [rooms[t]]))
-
-    _split(part, m, 1, m * N / NUMBERS_WORTH_A_THREAD, threads)
-
-
-def _activation(kernel: Any, z: ArrayLike, out: Array | None, threads: int | None) -> Array:
+def _activation(activation: int, z: ArrayLike, out: Array | None, threads: int | None) -> Array:
     (Z,) = _arrays(z=z)
     A = _result(out, Z)
-    _elementwise(kernel, (Z, A), threads)
+    _elementwise(activations.activate_together, activation, (Z, A), threads)
     return _deliver(A, out)
 
 
-def _activation_backward(kernel: Any, da: ArrayLike, a: ArrayLike, out: Array | None, threads: int | None) -> Array:
+def _activation_backward(activation: int, da: ArrayLike, a: ArrayLike, out: Array | None, threads: int | None) -> Array:
     dA, A = _arrays(da=da, a=a)
     _expect("da", dA, A.shape)
     dZ = _result(out, A, dA)
-    _elementwise(kernel, (A, dA, dZ), threads)
+    _elementwise(activations.activate_backward_together, activation, (A, dA, dZ), threads)
     return _deliver(dZ, out)
 
 
-def _elementwise(kernel: Any, arrays: tuple[Array, ...], threads: int | None) -> None:
-    flat = [array.reshape(-1) for array in arrays]
-    size = arrays[0].size
-    _split(
-        lambda begin, end, t: kernel(*flat, begin, end - begin), size, ALIGNMENT, size / NUMBERS_WORTH_A_THREAD, threads
-    )
+def _elementwise(kernel: Any, activation: int, arrays: tuple[Array, ...], threads: int | None) -> None:
+    number = _threads(threads, arrays[0].nbytes / BYTES_WORTH_A_THREAD, arrays[0].size)
+    _together(kernel, number, activation, *[array.reshape(-1) for array in arrays])

@@ -13,6 +13,7 @@ from .arithmetic import absolute, copy_sign, where
 from .compile import Array, entry, kernel
 from .exponential import exp, exp_parts
 from .simd import lanes, load, load_first, store, store_first
+from .sync import begin_together, end_together, share
 
 RELU, SIGMOID, TANH, IDENTITY, LEAKY_RELU, ELU, GELU, SILU = 0, 1, 2, 3, 4, 5, 6, 7
 
@@ -24,6 +25,7 @@ FROM_INPUT = GELU
 
 @kernel
 def _relu(z: Any) -> Any:
+    """max(z, 0); NaN stays NaN."""
     return where(z < 0.0, 0.0, z)
 
 
@@ -34,6 +36,7 @@ def _relu_backward(a: Any, da: Any) -> Any:
 
 @kernel
 def _sigmoid(z: Any) -> Any:
+    """1 / (1 + exp(-z))."""
     e = exp(0.0 - absolute(z))  # of -|z|, so that nothing overflows
     return where(z < 0.0, e, 1.0) / (1.0 + e)
 
@@ -155,90 +158,6 @@ _gelu_all, _gelu_backward_all = _forward(_gelu), _backward(_gelu_backward)
 _silu_all, _silu_backward_all = _forward(_silu), _backward(_silu_backward)
 
 
-@entry
-def relu(z: Array, a: Array, offset: int, count: int) -> None:
-    """a = max(z, 0); NaN stays NaN."""
-    _relu_all(z, a, offset, count)
-
-
-@entry
-def relu_backward(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
-    """dz = da where a > 0, else 0."""
-    _relu_backward_all(a, da, dz, offset, count)
-
-
-@entry
-def sigmoid(z: Array, a: Array, offset: int, count: int) -> None:
-    """a = 1 / (1 + exp(-z))."""
-    _sigmoid_all(z, a, offset, count)
-
-
-@entry
-def sigmoid_backward(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
-    """dz = da * a * (1 - a)."""
-    _sigmoid_backward_all(a, da, dz, offset, count)
-
-
-@entry
-def tanh(z: Array, a: Array, offset: int, count: int) -> None:
-    """a = tanh(z) = (1 - e) / (1 + e) with e = exp(-2 |z|), and z's sign."""
-    _tanh_all(z, a, offset, count)
-
-
-@entry
-def tanh_backward(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
-    """dz = da * (1 - a**2)."""
-    _tanh_backward_all(a, da, dz, offset, count)
-
-
-@entry
-def leaky_relu(z: Array, a: Array, offset: int, count: int) -> None:
-    """a = z where z > 0, else LEAK * z."""
-    _leaky_relu_all(z, a, offset, count)
-
-
-@entry
-def leaky_relu_backward(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
-    """dz = da where a > 0, else LEAK * da."""
-    _leaky_relu_backward_all(a, da, dz, offset, count)
-
-
-@entry
-def elu(z: Array, a: Array, offset: int, count: int) -> None:
-    """a = z where z > 0, else exp(z) - 1."""
-    _elu_all(z, a, offset, count)
-
-
-@entry
-def elu_backward(a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
-    """dz = da where a > 0, else da * (a + 1)."""
-    _elu_backward_all(a, da, dz, offset, count)
-
-
-@entry
-def gelu(z: Array, a: Array, offset: int, count: int) -> None:
-    """a = z * sigmoid(2 * u(z)), see GELU_SCALE."""
-    _gelu_all(z, a, offset, count)
-
-
-@entry
-def gelu_backward(z: Array, da: Array, dz: Array, offset: int, count: int) -> None:
-    """dz = da * (s + z * s * (1 - s) * 2 * du/dz) with s = sigmoid(2 * u(z)); from z, not from a."""
-    _gelu_backward_all(z, da, dz, offset, count)
-
-
-@entry
-def silu(z: Array, a: Array, offset: int, count: int) -> None:
-    """a = z * sigmoid(z)."""
-    _silu_all(z, a, offset, count)
-
-
-@entry
-def silu_backward(z: Array, da: Array, dz: Array, offset: int, count: int) -> None:
-    """dz = da * (s + z * s * (1 - s)) with s = sigmoid(z); from z, not from a."""
-    _silu_backward_all(z, da, dz, offset, count)
-
-
 @kernel
 def activate(activation: int, z: Array, a: Array, offset: int, count: int) -> None:
     """The activation with this number; IDENTITY in place leaves everything as it is."""
@@ -275,3 +194,23 @@ def activate_backward(activation: int, a: Array, da: Array, dz: Array, offset: i
         _gelu_backward_all(a, da, dz, offset, count)
     elif activation == SILU:
         _silu_backward_all(a, da, dz, offset, count)
+
+
+@entry
+def activate_together(t: int, threads: int, control: Array, activation: int, z: Array, a: Array) -> None:
+    """Thread t's part of a = activation(z)."""
+    begin_together(control, t)
+    begin, end = share(len(z), lanes(z), t, threads)
+    activate(activation, z, a, begin, end - begin)
+    end_together(control, t, threads)
+
+
+@entry
+def activate_backward_together(
+    t: int, threads: int, control: Array, activation: int, a: Array, da: Array, dz: Array
+) -> None:
+    """Thread t's part of dz = da * activation's slope, from `a` as for activate_backward."""
+    begin_together(control, t)
+    begin, end = share(len(a), lanes(a), t, threads)
+    activate_backward(activation, a, da, dz, begin, end - begin)
+    end_together(control, t, threads)

@@ -16,8 +16,12 @@ from .compile import Array, entry, kernel
 from .exponential import exp, exp_any, log, log_1_plus
 from .simd import full, lanes, load, load_first, store, store_first
 from .softmax import exponentials, gather, scatter
+from .sync import begin_together, end_together, share
 
 SOFTMAX, BINARY, SQUARED, POISSON, ABSOLUTE, HUBER = 0, 1, 2, 3, 4, 5
+
+# Logits are copied so many numbers at a time, which stay in L1 until they have become dZ.
+COPIED = 2048
 
 
 @kernel
@@ -32,14 +36,13 @@ def _argmax_and_mean(room: Array, N: int) -> Any:
     return best, mean
 
 
-@entry
+@kernel
 def softmax_cross_entropy(
     z: Array,
     offset: int,
     rows: int,
     N: int,
     labels: Array,
-    label0: int,
     scale: float,
     smoothing: float,
     losses: Array,
@@ -54,7 +57,7 @@ def softmax_cross_entropy(
         begin, high, loss = offset + i * N, min(width, rows - i), loss0 + i
         gather(z, begin, high, N, room)
         for r in range(high):
-            losses[loss + r] = z[begin + r * N + labels[label0 + i + r]]
+            losses[loss + r] = z[begin + r * N + labels[i + r]]
         best, mean = _argmax_and_mean(room, N)
         largest, whole = exponentials(room, N)
         scatter(room, N, scale / whole, scale * smoothing / N, z, begin, high)
@@ -63,7 +66,7 @@ def softmax_cross_entropy(
         store(room, of_largest, largest - smoothing * mean if smoothing > 0.0 else largest)
         store(room, of_log, log(whole))
         for r in range(high):
-            label = labels[label0 + i + r]
+            label = labels[i + r]
             z[begin + r * N + label] -= (1.0 - smoothing) * scale
             less = np.float64(room[of_largest + r]) - (1.0 - smoothing) * losses[loss + r]
             losses[loss + r] = np.float64(room[of_log + r]) + less
@@ -71,14 +74,14 @@ def softmax_cross_entropy(
     return right
 
 
-@entry
+@kernel
 def binary_cross_entropy(
-    z: Array, offset: int, rows: int, N: int, targets: Array, target0: int, scale: float, losses: Array, loss0: int
+    z: Array, offset: int, rows: int, N: int, targets: Array, scale: float, losses: Array, loss0: int
 ) -> int:
     """loss = sum(max(z, 0) - z * y + log(1 + exp(-|z|))); dz = (sigmoid(z) - y) * scale. y may be smoothed."""
     width, right = lanes(z), 0
     for i in range(rows):
-        at, wanted = offset + i * N, target0 + i * N
+        at, wanted = offset + i * N, i * N
         total, wrong = full(z, 0.0, 1), full(z, 0.0, 1)
         for j in range(0, N, width):
             n = min(width, N - j)
@@ -94,14 +97,14 @@ def binary_cross_entropy(
     return right
 
 
-@entry
+@kernel
 def squared_error(
-    z: Array, offset: int, rows: int, N: int, targets: Array, target0: int, scale: float, losses: Array, loss0: int
+    z: Array, offset: int, rows: int, N: int, targets: Array, scale: float, losses: Array, loss0: int
 ) -> int:
     """loss = sum((z - y)**2) / 2; dz = (z - y) * scale. Nothing is right or wrong: returns 0."""
     width = lanes(z)
     for i in range(rows):
-        at, wanted = offset + i * N, target0 + i * N
+        at, wanted = offset + i * N, i * N
         total = full(z, 0.0, 1)
         for j in range(0, N, width):
             n = min(width, N - j)
@@ -112,14 +115,12 @@ def squared_error(
     return 0
 
 
-@entry
-def poisson(
-    z: Array, offset: int, rows: int, N: int, targets: Array, target0: int, scale: float, losses: Array, loss0: int
-) -> int:
+@kernel
+def poisson(z: Array, offset: int, rows: int, N: int, targets: Array, scale: float, losses: Array, loss0: int) -> int:
     """loss = sum(exp(z) - y + y * (log(y) - z)); dz = (exp(z) - y) * scale."""
     width = lanes(z)
     for i in range(rows):
-        at, wanted, constant = offset + i * N, target0 + i * N, 0.0
+        at, wanted, constant = offset + i * N, i * N, 0.0
         for j in range(wanted, wanted + N):
             y_j = np.float64(targets[j])
             if y_j > 0.0:
@@ -135,14 +136,14 @@ def poisson(
     return 0
 
 
-@entry
+@kernel
 def absolute_error(
-    z: Array, offset: int, rows: int, N: int, targets: Array, target0: int, scale: float, losses: Array, loss0: int
+    z: Array, offset: int, rows: int, N: int, targets: Array, scale: float, losses: Array, loss0: int
 ) -> int:
     """loss = sum(|z - y|); dz = sign(z - y) * scale."""
     width = lanes(z)
     for i in range(rows):
-        at, wanted = offset + i * N, target0 + i * N
+        at, wanted = offset + i * N, i * N
         total = full(z, 0.0, 1)
         for j in range(0, N, width):
             n = min(width, N - j)
@@ -153,14 +154,13 @@ def absolute_error(
     return 0
 
 
-@entry
+@kernel
 def huber(
     z: Array,
     offset: int,
     rows: int,
     N: int,
     targets: Array,
-    target0: int,
     scale: float,
     delta: float,
     losses: Array,
@@ -169,7 +169,7 @@ def huber(
     """loss = sum(e**2 / 2 where |e| <= delta, else delta * (|e| - delta / 2)); dz = e, cut off at +-delta, * scale."""
     width = lanes(z)
     for i in range(rows):
-        at, wanted = offset + i * N, target0 + i * N
+        at, wanted = offset + i * N, i * N
         total = full(z, 0.0, 1)
         for j in range(0, N, width):
             n = min(width, N - j)
@@ -201,13 +201,43 @@ def loss_backward(
     parameter: SOFTMAX's label smoothing, HUBER's delta. room: SOFTMAX's.
     """
     if loss == SOFTMAX:
-        return softmax_cross_entropy(z, offset, rows, N, labels, 0, scale, parameter, losses, loss0, room)
+        return softmax_cross_entropy(z, offset, rows, N, labels, scale, parameter, losses, loss0, room)
     if loss == BINARY:
-        return binary_cross_entropy(z, offset, rows, N, targets, 0, scale, losses, loss0)
+        return binary_cross_entropy(z, offset, rows, N, targets, scale, losses, loss0)
     if loss == POISSON:
-        return poisson(z, offset, rows, N, targets, 0, scale, losses, loss0)
+        return poisson(z, offset, rows, N, targets, scale, losses, loss0)
     if loss == ABSOLUTE:
-        return absolute_error(z, offset, rows, N, targets, 0, scale, losses, loss0)
+        return absolute_error(z, offset, rows, N, targets, scale, losses, loss0)
     if loss == HUBER:
-        return huber(z, offset, rows, N, targets, 0, scale, parameter, losses, loss0)
-    return squared_error(z, offset, rows, N, targets, 0, scale, losses, loss0)
+        return huber(z, offset, rows, N, targets, scale, parameter, losses, loss0)
+    return squared_error(z, offset, rows, N, targets, scale, losses, loss0)
+
+
+@entry
+def loss_together(
+    t: int,
+    threads: int,
+    control: Array,
+    loss: int,
+    z: Array,
+    dz: Array,
+    rows: int,
+    N: int,
+    labels: Array,
+    targets: Array,
+    scale: float,
+    parameter: float,
+    losses: Array,
+    room: Array,
+) -> None:
+    """Thread t's rows of dz and losses, from logits z that stay as they are. room: scratch of its own."""
+    begin_together(control, t)
+    width = lanes(z)
+    begin, end = share(rows, width, t, threads)
+    step = max(1, COPIED // (width * N)) * width
+    for i in range(begin, end, step):
+        high = min(step, end - i)
+        for j in range(i * N, (i + high) * N):
+            dz[j] = z[j]
+        loss_backward(loss, dz, i * N, high, N, labels[i:], targets[i * N :], scale, parameter, losses, i, room)
+    end_together(control, t, threads)

@@ -13,6 +13,7 @@ from .compile import Array, entry, kernel
 from .exponential import exp
 from .matmul import Matrix, transpose
 from .simd import full, lanes, load, load_first, store, store_first
+from .sync import begin_together, end_together, share
 
 ROOM = 3
 
@@ -47,7 +48,7 @@ def scatter(room: Array, N: int, factor: Any, less: float, out: Array, begin: in
     transpose(N, rows, Matrix(room, 0, width, 1), Matrix(out, begin, N, 1))
 
 
-@entry
+@kernel
 def softmax(z: Array, p: Array, offset: int, rows: int, N: int, room: Array) -> None:
     """p = exp(z - largest) / sum(exp(z - largest)) for every row of N."""
     width = lanes(z)
@@ -58,7 +59,7 @@ def softmax(z: Array, p: Array, offset: int, rows: int, N: int, room: Array) -> 
         scatter(room, N, 1.0 / whole, 0.0, p, begin, high)
 
 
-@entry
+@kernel
 def softmax_backward(p: Array, dp: Array, dz: Array, offset: int, rows: int, N: int) -> None:
     """dz = p * (dp - sum(p * dp)) for every row of N."""
     width = lanes(p)
@@ -72,3 +73,23 @@ def softmax_backward(p: Array, dp: Array, dz: Array, offset: int, rows: int, N: 
         for j in range(begin, begin + N, width):
             n = min(width, begin + N - j)
             store_first(dz, j, n, load_first(p, j, n, 0.0, 1) * (load_first(dp, j, n, 0.0, 1) - mean))
+
+
+@entry
+def softmax_together(t: int, threads: int, control: Array, z: Array, p: Array, rows: int, N: int, room: Array) -> None:
+    """Thread t's rows of p = softmax(z). room: scratch of its own."""
+    begin_together(control, t)
+    begin, end = share(rows, lanes(z), t, threads)
+    softmax(z, p, begin * N, end - begin, N, room)
+    end_together(control, t, threads)
+
+
+@entry
+def softmax_backward_together(
+    t: int, threads: int, control: Array, p: Array, dp: Array, dz: Array, rows: int, N: int
+) -> None:
+    """Thread t's rows of dz, see softmax_backward."""
+    begin_together(control, t)
+    begin, end = share(rows, lanes(p), t, threads)
+    softmax_backward(p, dp, dz, begin * N, end - begin, N)
+    end_together(control, t, threads)

@@ -34,8 +34,7 @@ OPS: dict[str, tuple[str, Callable[..., Any]]] = {
     "squared_error": ("z:mN y:mN", lambda z, y: reference_loss(z, y, "identity")),
 }
 LOSSES = ("softmax_cross_entropy", "binary_cross_entropy", "squared_error")
-THREADED = [name for name in OPS if name not in LOSSES]
-WITH_OUT = [name for name in THREADED if name != "matmul_bias_backward"]
+WITH_OUT = [name for name in OPS if name not in ("matmul_bias_backward", *LOSSES)]
 
 
 def reference_loss(z: Array, y: Array, output: str) -> tuple[Array, Array]:
@@ -271,26 +270,26 @@ def test_out_in_the_memory_of_an_input(name: str, shift: int) -> None:
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (200, 70, 40)])
-@pytest.mark.parametrize("name", THREADED)
+@pytest.mark.parametrize("name", OPS)
 def test_any_number_of_threads_gives_the_same_bits(
     name: str, shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = make(name, shape)
     expected = bits(call(name, arguments, threads=1))
     monkeypatch.setattr(ops, "WORTH_A_THREAD", 1)
-    monkeypatch.setattr(ops, "NUMBERS_WORTH_A_THREAD", 1)
+    monkeypatch.setattr(ops, "BYTES_WORTH_A_THREAD", 1)
     for threads in (1, 2, 3, 5, None):
         assert bits(call(name, arguments, threads=threads)) == expected
 
 
 @pytest.mark.parametrize("threads", [0, -1])
-@pytest.mark.parametrize("name", THREADED)
+@pytest.mark.parametrize("name", OPS)
 def test_no_threads_are_refused(name: str, threads: int) -> None:
     with pytest.raises(ValueError, match=rf"^threads is {threads}; expected"):
         call(name, make(name, (2, 2, 2)), threads=threads)
 
 
-@pytest.mark.parametrize("name", THREADED)
+@pytest.mark.parametrize("name", OPS)
 def test_threads_must_be_a_whole_number(name: str) -> None:
     with pytest.raises(TypeError, match=r"^threads is 1.5; expected"):
         call(name, make(name, (2, 2, 2)), threads=1.5)

@@ -1,23 +1,37 @@
 """Activations, forward and backward, against the reference in float64."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import reference
+from fastnn import reference, team
 from fastnn.architecture import ACTIVATIONS, FROM_INPUT
 from fastnn.kernels import activations
+from fastnn.kernels.compile import entry
 
 Array = NDArray[Any]
 Blank = Callable[[int], Array]
 Guarded = Callable[[Any], Array]
 Close = Callable[..., None]
 
-FORWARD = {name: getattr(activations, name) for name in ACTIVATIONS if name != "identity"}
-BACKWARD = {name: getattr(activations, f"{name}_backward") for name in FORWARD}
+
+@entry
+def activate(number: int, z: Array, a: Array, offset: int, count: int) -> None:
+    activations.activate(number, z, a, offset, count)
+
+
+@entry
+def activate_backward(number: int, a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
+    activations.activate_backward(number, a, da, dz, offset, count)
+
+
+NUMBERS = {name: getattr(activations, name.upper()) for name in ACTIVATIONS if name != "identity"}
+FORWARD = {name: partial(activate, number) for name, number in NUMBERS.items()}
+BACKWARD = {name: partial(activate_backward, number) for name, number in NUMBERS.items()}
 # How far from the exact value, in roundings; gelu's and silu's gates are close to zero in roundings of 1, times z.
 ROUNDINGS = {"relu": 0, "sigmoid": 4, "tanh": 4, "leaky_relu": 1, "elu": 4, "gelu": 8, "silu": 8}
 OFFSET = 3  # where the kernels begin in their arrays
@@ -121,10 +135,26 @@ def test_known_limits(dtype: np.dtype[Any], blank: Blank, guarded: Guarded) -> N
 def test_number_zero_is_a_number(dtype: np.dtype[Any], guarded: Guarded, blank: Blank) -> None:
     """A relu that is off passes nothing on; every activation leaves an empty range alone."""
     a, da, dz = guarded(np.zeros(40, dtype)), guarded(np.full(40, 7, dtype)), blank(40)
-    activations.relu_backward(a, da, dz, 0, 40)
+    BACKWARD["relu"](a, da, dz, 0, 40)
     np.testing.assert_array_equal(dz, 0)
     for name in FORWARD:
         untouched = blank(3)
         FORWARD[name](a, untouched, 2, 0)
         BACKWARD[name](a, da, untouched, 2, 0)
         assert np.isnan(untouched).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_together(
+    name: str, threads: int, size: int, dtype: np.dtype[Any], guarded: Guarded, blank: Blank, rng: Any
+) -> None:
+    """Threads do their parts, of which some may be empty, as one does all."""
+    z, da = guarded(numbers(rng, size, dtype)), guarded(numbers(rng, size, dtype))
+    a, dz, expected_a, expected_dz = blank(size), blank(size), blank(size), blank(size)
+    number, forward, backward = NUMBERS[name], activations.activate_together, activations.activate_backward_together
+    team.run(lambda t, among, control: forward(t, among, control, number, z, a), threads)
+    team.run(lambda t, among, control: backward(t, among, control, number, z, da, dz), threads)
+    FORWARD[name](z, expected_a, 0, size)
+    BACKWARD[name](z, da, expected_dz, 0, size)
+    np.testing.assert_array_equal(a, expected_a)
+    np.testing.assert_array_equal(dz, expected_dz)

@@ -15,16 +15,11 @@ from fastnn.kernels.compile import FASTMATH, entry, kernel
 
 # Those that Python calls, so that the next process must find them compiled.
 ENTRIES = {
-    "activations": """
-        relu sigmoid tanh leaky_relu elu gelu silu relu_backward sigmoid_backward tanh_backward leaky_relu_backward
-        elu_backward gelu_backward silu_backward
-    """,
+    "activations": "activate_together activate_backward_together",
     "inference": "predict evaluate",
-    "losses": """
-        softmax_cross_entropy binary_cross_entropy squared_error poisson absolute_error huber
-    """,
+    "losses": "loss_together",
     "matmul": "matmul_bias matmul_bias_backward",
-    "softmax": "softmax softmax_backward",
+    "softmax": "softmax_together softmax_backward_together",
     "compressing": "count_nonzeros compress_rows",
     "sparse": "compress_blocks",
     "training": "train_minibatches train_full_batch",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import reference
+from fastnn import reference, team
 from fastnn.kernels import losses
 from fastnn.kernels.compile import entry
 from fastnn.kernels.simd import REGISTER_BYTES
@@ -23,31 +23,6 @@ Case = tuple[Array, Array, str]
 def room(z: Array, N: int) -> Array:
     """Scratch for rows of N, no larger than it has to be."""
     return np.full((N + ROOM) * REGISTER_BYTES // z.itemsize, np.nan, z.dtype)
-
-
-def softmax_cross_entropy(
-    z: Array,
-    offset: int,
-    rows: int,
-    N: int,
-    labels: Array,
-    label0: int,
-    scale: float,
-    losses_out: Array,
-    loss0: int,
-    smoothing: float = 0.0,
-) -> int:
-    """The kernel, in the form of the others."""
-    return losses.softmax_cross_entropy(
-        z, offset, rows, N, labels, label0, scale, smoothing, losses_out, loss0, room(z, N)
-    )
-
-
-KERNELS = {
-    "softmax": softmax_cross_entropy,
-    "sigmoid": losses.binary_cross_entropy,
-    "identity": losses.squared_error,
-}
 
 
 @entry
@@ -68,8 +43,37 @@ def loss_backward(
     return losses.loss_backward(loss, z, offset, rows, N, labels, targets, scale, parameter, losses_out, loss0, room)
 
 
-NUMBERS = {"softmax": losses.SOFTMAX, "sigmoid": losses.BINARY, "identity": losses.SQUARED}
-OFFSET, ROWS = 3, 4  # where the kernels begin in z, in Y and in the losses; how many rows they do
+NUMBERS = {
+    "softmax": losses.SOFTMAX,
+    "sigmoid": losses.BINARY,
+    "identity": losses.SQUARED,
+    "poisson": losses.POISSON,
+    "absolute_error": losses.ABSOLUTE,
+    "huber": losses.HUBER,
+}
+
+
+def backward(
+    loss: str,
+    z: Array,
+    offset: int,
+    rows: int,
+    N: int,
+    wanted: Array,
+    scale: float,
+    losses_out: Array,
+    loss0: int,
+    parameter: float = 0.0,
+) -> int:
+    """The kernel, for labels or targets `wanted`."""
+    nothing = np.empty(0, z.dtype if loss == "softmax" else np.int64)
+    labels, targets = (wanted, nothing) if loss == "softmax" else (nothing, wanted)
+    number, scratch = NUMBERS[loss], room(z, N)
+    return loss_backward(number, z, offset, rows, N, labels, targets, scale, parameter, losses_out, loss0, scratch)
+
+
+OUTPUTS = ("softmax", "sigmoid", "identity")
+OFFSET, ROWS = 3, 4  # where the kernels begin in z and in the losses; how many rows they do
 
 
 def make_case(output: str, N: int, dtype: DType, rng: np.random.Generator) -> Case:
@@ -81,7 +85,7 @@ def make_case(output: str, N: int, dtype: DType, rng: np.random.Generator) -> Ca
     return z, y.astype(dtype), output
 
 
-@pytest.fixture(params=KERNELS)
+@pytest.fixture(params=OUTPUTS)
 def case(request: pytest.FixtureRequest, size: int, dtype: DType, rng: np.random.Generator) -> Case:
     return make_case(request.param, size, dtype, rng)
 
@@ -96,7 +100,7 @@ def run(case: Case, guarded: Guarded, scale: float = 1.0) -> tuple[Array, Array,
     """dZ, the rows' losses, and how many are right."""
     z, y, output = case
     dz, rows = guarded(shifted(z)), guarded(np.full(ROWS + 2 * OFFSET, np.nan))
-    right = KERNELS[output](dz, OFFSET, ROWS, z.shape[1], guarded(shifted(y)), OFFSET, scale, rows, OFFSET)
+    right = backward(output, dz, OFFSET, ROWS, z.shape[1], guarded(y), scale, rows, OFFSET)
     for result in (dz, rows):
         assert np.isnan(result[:OFFSET]).all()
         assert np.isnan(result[-OFFSET:]).all()
@@ -146,19 +150,25 @@ def test_the_first_of_equal_logits_counts(dtype: DType, guarded: Guarded) -> Non
     assert run((z, np.array([2, 2, 1, 1]), "softmax"), guarded)[2] == 0
 
 
-def test_by_number(case: Case, guarded: Guarded) -> None:
-    """loss_backward does the same as the loss itself."""
-    z, y, output = case
-    dz, rows = guarded(z), guarded(np.full(ROWS, np.nan))
-    labels = guarded(y if output == "softmax" else np.zeros(0, np.int64))
-    targets = guarded(np.zeros(0, z.dtype) if output == "softmax" else y)
-    right = loss_backward(
-        NUMBERS[output], dz, 0, ROWS, z.shape[1], labels, targets, 0.5, 0.0, rows, 0, room(z, z.shape[1])
-    )
-    expected_dz, expected_rows, expected_right = run(case, guarded, 0.5)
-    np.testing.assert_array_equal(dz.reshape(z.shape), expected_dz)
-    np.testing.assert_array_equal(rows, expected_rows)
-    assert right == expected_right
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("rows", [1, 16, 100])
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_together(
+    output: str, rows: int, threads: int, size: int, dtype: DType, guarded: Guarded, rng: np.random.Generator
+) -> None:
+    """Threads do their rows, block by block, as one thread does all of them, and leave the logits alone."""
+    labelled, logits = output == "softmax", (rng.normal(size=(rows, size)) * 4).astype(dtype)
+    wanted = guarded(rng.integers(size, size=rows) if labelled else rng.normal(size=logits.shape).astype(dtype))
+    labels, targets = (wanted, guarded(np.empty(0, dtype))) if labelled else (guarded(np.empty(0, np.int64)), wanted)
+    z, dz, found = guarded(logits), guarded(np.full(logits.size, np.nan, dtype)), guarded(np.full(rows, np.nan))
+    rooms = [guarded(room(z, size)) for _ in range(threads)]
+    arguments = NUMBERS[output], z, dz, rows, size, labels, targets, 0.5, 0.0, found
+    team.run(lambda t, number, control: losses.loss_together(t, number, control, *arguments, rooms[t]), threads)
+    np.testing.assert_array_equal(z, logits.reshape(-1))
+    expected = guarded(np.full(rows, np.nan))
+    backward(output, z, 0, rows, size, wanted, 0.5, expected, 0)
+    np.testing.assert_array_equal(dz, z)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("rows", [1, 15, 16, 17, 40])
@@ -166,21 +176,21 @@ def test_many_rows(rows: int, size: int, dtype: DType, guarded: Guarded, rng: np
     """A row's figures do not depend on the rows beside it."""
     z, labels = (rng.normal(size=(rows, size)) * 4).astype(dtype), rng.integers(size, size=rows)
     dz, found = guarded(z), guarded(np.full(rows, np.nan))
-    right = softmax_cross_entropy(dz, 0, rows, size, guarded(labels), 0, 0.5, found, 0)
+    right = backward("softmax", dz, 0, rows, size, guarded(labels), 0.5, found, 0)
     one_dz, one_found, one_right = z.copy(), np.full(rows, np.nan), 0
     for row in range(rows):
         flat = one_dz.reshape(-1)
-        one_right += softmax_cross_entropy(flat, row * size, 1, size, labels, row, 0.5, one_found, row)
+        one_right += backward("softmax", flat, row * size, 1, size, labels[row:], 0.5, one_found, row)
     np.testing.assert_array_equal(dz.reshape(z.shape), one_dz)
     np.testing.assert_array_equal(found, one_found)
     assert right == one_right == (z.argmax(axis=1) == labels).sum()
 
 
-@pytest.mark.parametrize("output", KERNELS)
+@pytest.mark.parametrize("output", OUTPUTS)
 def test_nothing_to_do(output: str, dtype: DType, guarded: Guarded) -> None:
     z, rows = guarded(np.full(4, 7, dtype)), guarded(np.full(4, 7.0))
     y = guarded(np.zeros(4, np.int64 if output == "softmax" else dtype))
-    assert KERNELS[output](z, 0, 0, 4, y, 0, 1.0, rows, 0) == 0
+    assert backward(output, z, 0, 0, 4, y, 1.0, rows, 0) == 0
     np.testing.assert_array_equal(z, 7)
     np.testing.assert_array_equal(rows, 7)
 
@@ -190,7 +200,7 @@ def test_loss_of_equal_logits(dtype: DType, guarded: Guarded, assert_close: Clos
     sizes = np.arange(1, 1001)
     found = np.full(len(sizes), np.nan)
     for i, N in enumerate(sizes):
-        softmax_cross_entropy(guarded(np.full(N, 3, dtype)), 0, 1, N, np.zeros(1, np.int64), 0, 1.0, found, i)
+        backward("softmax", guarded(np.full(N, 3, dtype)), 0, 1, N, np.zeros(1, np.int64), 1.0, found, i)
     assert_close(found.astype(dtype), np.log(sizes), 4)
 
 
@@ -214,13 +224,13 @@ def test_binary_loss_of_any_logit(dtype: DType, guarded: Guarded, assert_close: 
     z = np.concatenate([np.linspace(-2, 2, 401), np.linspace(-800, 800, 801)]).astype(dtype)
     for y in (0, 1):
         dz, rows = guarded(z), guarded(np.full(z.size, np.nan))
-        losses.binary_cross_entropy(dz, 0, z.size, 1, guarded(np.full(z.size, y, dtype)), 0, 1.0, rows, 0)
+        backward("sigmoid", dz, 0, z.size, 1, guarded(np.full(z.size, y, dtype)), 1.0, rows, 0)
         column, targets = z.astype(np.float64)[:, None], np.full((z.size, 1), float(y))
         assert_close(rows.astype(dtype), reference.losses(column, targets, "sigmoid"), 3)
         assert_close(dz, reference.logits_backward(column, targets, "sigmoid") * z.size, 3, 1.0)
 
 
-@pytest.mark.parametrize("output", KERNELS)
+@pytest.mark.parametrize("output", OUTPUTS)
 def test_not_a_number_stays_in_its_row(output: str, size: int, dtype: DType, guarded: Guarded, rng: Any) -> None:
     case = make_case(output, size, dtype, rng)
     clean, _, _ = run(case, guarded)
@@ -236,7 +246,7 @@ def test_not_a_number_stays_in_its_row(output: str, size: int, dtype: DType, gua
 def test_infinite_logit(z: float, y: int, dtype: DType, guarded: Guarded) -> None:
     """As the formulas say in NumPy: infinite minus infinite is NaN, and an error without bounds is infinite."""
     logits = np.full((ROWS, 2), [z, 0], dtype)
-    for output in KERNELS:
+    for output in OUTPUTS:
         targets = np.full(ROWS, y) if output == "softmax" else np.full((ROWS, 2), y, dtype)
         with np.errstate(invalid="ignore"):
             expected = reference.losses(wide(logits), wide(targets), output)
@@ -247,14 +257,13 @@ def test_infinite_logit(z: float, y: int, dtype: DType, guarded: Guarded) -> Non
 # --- the other losses of the same logits and targets
 
 DELTA = 0.7
-OTHERS: dict[str, tuple[str, float, Callable[..., int]]] = {
-    "smooth": ("softmax", 0.3, lambda *a: softmax_cross_entropy(*a, 0.3)),
-    "smooth_sigmoid": ("sigmoid", 0.3, losses.binary_cross_entropy),
-    "poisson": ("poisson", 0.0, losses.poisson),
-    "absolute_error": ("absolute_error", 0.0, losses.absolute_error),
-    "huber": ("huber", DELTA, lambda *a: losses.huber(*a[:7], DELTA, *a[7:])),
+OTHERS = {
+    "smooth": ("softmax", 0.3),
+    "smooth_sigmoid": ("sigmoid", 0.3),
+    "poisson": ("poisson", 0.0),
+    "absolute_error": ("absolute_error", 0.0),
+    "huber": ("huber", DELTA),
 }
-NUMBER_OF = {**NUMBERS, "poisson": losses.POISSON, "absolute_error": losses.ABSOLUTE, "huber": losses.HUBER}
 
 
 @pytest.fixture(params=OTHERS)
@@ -273,12 +282,12 @@ def make_other(loss: str, N: int, dtype: DType, rng: np.random.Generator) -> tup
 def test_other_losses(
     other: str, size: int, dtype: DType, guarded: Guarded, rng: np.random.Generator, assert_close: Close
 ) -> None:
-    """Losses and gradients; nothing beside them is written; by number they are the same."""
-    loss, parameter, kernel = OTHERS[other]
+    """Losses and gradients; nothing beside them is written."""
+    loss, parameter = OTHERS[other]
     z, y = make_other(loss, size, dtype, rng)
     given = (y * (1 - parameter) + parameter / 2).astype(dtype) if other == "smooth_sigmoid" else y
     dz, rows = guarded(shifted(z)), guarded(np.full(ROWS + 2 * OFFSET, np.nan))
-    right = kernel(dz, OFFSET, ROWS, size, guarded(shifted(given)), OFFSET, 1 / ROWS, rows, OFFSET)
+    right = backward(loss, dz, OFFSET, ROWS, size, guarded(given), 1 / ROWS, rows, OFFSET, parameter)
     for result in (dz, rows):
         assert np.isnan(result[:OFFSET]).all()
         assert np.isnan(result[-OFFSET:]).all()
@@ -289,22 +298,15 @@ def test_other_losses(
     gradient = reference.logits_backward(wide(z), wide(y), loss, parameter)
     assert_close(dz[OFFSET:-OFFSET], gradient, 16, (np.exp(wide(z.ravel())) * (loss == "poisson") + 4) / ROWS)
 
-    again, rows_again = guarded(z), guarded(np.full(ROWS, np.nan))
-    labels, targets = (given, np.zeros(0, dtype)) if loss == "softmax" else (np.zeros(0, np.int64), given)
-    numbers = again, 0, ROWS, size, guarded(labels), guarded(targets), 1 / ROWS, parameter, rows_again, 0, room(z, size)
-    assert loss_backward(NUMBER_OF[loss], *numbers) == right
-    np.testing.assert_array_equal(again, dz[OFFSET:-OFFSET])
-    np.testing.assert_array_equal(rows_again, rows[OFFSET:-OFFSET])
-
 
 def test_other_gradients_by_differences(other: str, guarded: Guarded, rng: np.random.Generator) -> None:
-    loss, parameter, kernel = OTHERS[other]
+    loss, parameter = OTHERS[other]
     z, y = make_other(loss, 5, np.dtype(np.float64), rng)
     y = y * (1 - parameter) + parameter / 2 if other == "smooth_sigmoid" else y
 
     def run_at(logits: Array) -> tuple[Array, Array]:
         dz, rows = guarded(logits), guarded(np.zeros(ROWS))
-        kernel(dz, 0, ROWS, 5, guarded(y), 0, 1.0, rows, 0)
+        backward(loss, dz, 0, ROWS, 5, guarded(y), 1.0, rows, 0, parameter)
         return dz.reshape(ROWS, 5), rows
 
     for column in range(5):
@@ -317,6 +319,6 @@ def test_other_gradients_by_differences(other: str, guarded: Guarded, rng: np.ra
 def test_poisson_of_large_logits(dtype: DType, guarded: Guarded) -> None:
     """Infinite, and not NaN, where the exponential is; zero targets have no logarithm."""
     dz, rows = guarded(np.array([1000, -1000, 0, 1], dtype)), guarded(np.zeros(4))
-    losses.poisson(dz, 0, 4, 1, guarded(np.array([1, 0, 0, 2], dtype)), 0, 1.0, rows, 0)
+    backward("poisson", dz, 0, 4, 1, guarded(np.array([1, 0, 0, 2], dtype)), 1.0, rows, 0)
     np.testing.assert_allclose(rows, [np.inf, 0, 1, np.e - 2 + 2 * (np.log(2) - 1)], rtol=1e-6)
     np.testing.assert_allclose(dz, [np.inf, 0, 1, np.e - 2], rtol=1e-6)

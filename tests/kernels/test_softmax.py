@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import reference
+from fastnn import reference, team
 from fastnn.kernels import softmax as kernels
+from fastnn.kernels.compile import entry
 from fastnn.kernels.simd import REGISTER_BYTES
 
 Array = NDArray[Any]
@@ -20,10 +21,19 @@ OFFSET = 3  # where the kernels begin in their arrays
 ROWS = 3
 
 
+@entry
+def softmax_in_room(z: Array, p: Array, offset: int, rows: int, N: int, room: Array) -> None:
+    kernels.softmax(z, p, offset, rows, N, room)
+
+
+@entry
+def softmax_backward(p: Array, dp: Array, dz: Array, offset: int, rows: int, N: int) -> None:
+    kernels.softmax_backward(p, dp, dz, offset, rows, N)
+
+
 def softmax(z: Array, p: Array, offset: int, rows: int, N: int) -> None:
     """The kernel, with scratch no larger than it has to be."""
-    room = np.full((N + kernels.ROOM) * REGISTER_BYTES // z.itemsize, np.nan, z.dtype)
-    kernels.softmax(z, p, offset, rows, N, room)
+    softmax_in_room(z, p, offset, rows, N, np.full((N + kernels.ROOM) * REGISTER_BYTES // z.itemsize, np.nan, z.dtype))
 
 
 def test_softmax(
@@ -47,7 +57,7 @@ def test_softmax_backward(
     p = reference.softmax(rng.normal(size=(ROWS, size))).astype(dtype)
     dp = rng.normal(size=(ROWS, size)).astype(dtype)
     dz = blank(ROWS * size)
-    kernels.softmax_backward(guarded(p), guarded(dp), dz, 0, ROWS, size)
+    softmax_backward(guarded(p), guarded(dp), dz, 0, ROWS, size)
     P, dP = p.astype(np.float64), dp.astype(np.float64)
     jacobian = [np.diag(row) - np.outer(row, row) for row in P]
     expected = np.stack([J @ row for J, row in zip(jacobian, dP, strict=True)])
@@ -88,3 +98,21 @@ def test_softmax_of_infinities(
     softmax(guarded(z), p, 0, ROWS, size)
     with np.errstate(invalid="ignore"):
         assert_close(p, reference.softmax(z.astype(np.float64)), 8)
+
+
+@pytest.mark.parametrize("rows", [1, 16, 40])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_together(
+    rows: int, threads: int, size: int, dtype: np.dtype[Any], guarded: Guarded, blank: Blank, rng: Any
+) -> None:
+    """Threads do their rows, of which some may have none, as one does all."""
+    z, dp = (guarded(rng.normal(size=rows * size).astype(dtype)) for _ in range(2))
+    p, dz, expected_p, expected_dz = (blank(rows * size) for _ in range(4))
+    forward, backward = kernels.softmax_together, kernels.softmax_backward_together
+    rooms = [blank((size + kernels.ROOM) * REGISTER_BYTES // dtype.itemsize) for _ in range(threads)]
+    team.run(lambda t, among, control: forward(t, among, control, z, p, rows, size, rooms[t]), threads)
+    team.run(lambda t, among, control: backward(t, among, control, p, dp, dz, rows, size), threads)
+    softmax(z, expected_p, 0, rows, size)
+    softmax_backward(p, dp, expected_dz, 0, rows, size)
+    np.testing.assert_array_equal(p, expected_p)
+    np.testing.assert_array_equal(dz, expected_dz)
