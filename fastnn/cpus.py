@@ -1,8 +1,10 @@
-"""How many threads to use."""
+"""How many threads to use, and on which cores they are."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+from collections.abc import Collection
 
 from .checks import integer
 
@@ -17,3 +19,23 @@ def thread_count(threads: int | None) -> int:
         if value.isdigit() and int(value) > 0:
             usable = min(usable, int(value))
     return usable
+
+
+try:
+    _getcpu = ctypes.PyDLL(None).sched_getcpu if hasattr(os, "sched_setaffinity") else None
+except (AttributeError, OSError):
+    _getcpu = None
+
+
+def current_cpu() -> int:
+    """The CPU that the calling thread runs on, or -1 where that cannot be known."""
+    return -1 if _getcpu is None else int(_getcpu())
+
+
+def leave_cpus(taken: Collection[int]) -> None:
+    """Move the calling thread to another CPU than these, if it may use any; then it may go where it might before."""
+    allowed = os.sched_getaffinity(0)
+    others = allowed.difference(taken)
+    if others:
+        os.sched_setaffinity(0, others)
+        os.sched_setaffinity(0, allowed)

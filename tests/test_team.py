@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import ops, team
+from fastnn import cpus, ops, team
 from fastnn.kernels.compile import entry
 from fastnn.kernels.sync import begin_together, end_together
 
@@ -95,6 +95,29 @@ def test_helpers_sleep() -> None:
     before = time.process_time()
     time.sleep(0.5)
     assert time.process_time() - before < 0.25
+
+
+def test_helpers_leave_the_core_of_their_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system puts threads cannot be arranged: here all seem to be on core 7, until they leave it."""
+    left: list[list[int]] = []
+    monkeypatch.setattr(team, "current_cpu", lambda: 8 if left else 7)
+    monkeypatch.setattr(team, "leave_cpus", lambda taken: left.append(list(taken)))
+    pair = team.Team(2)
+    for _ in range(2):
+        pair.run(lambda t, threads, control: count(t, threads, control, np.zeros(2)))
+    pair.dismiss()
+    assert left[0] == [7]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be moved")
+def test_leaving_a_core() -> None:
+    """The thread is elsewhere at once, if there is another core, and may go back."""
+    allowed = os.sched_getaffinity(0)
+    for taken in (allowed, {min(allowed)}):
+        cpus.leave_cpus(taken)
+        assert os.sched_getaffinity(0) == allowed
+        assert cpus.current_cpu() in allowed
+    assert cpus.current_cpu() != min(allowed) or len(allowed) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
