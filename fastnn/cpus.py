@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Collection
+from contextlib import suppress
 
 from .checks import integer
 
@@ -34,8 +35,9 @@ def current_cpu() -> int:
 
 def leave_cpus(taken: Collection[int]) -> None:
     """Move the calling thread to another CPU than these, if it may use any; then it may go where it might before."""
-    allowed = os.sched_getaffinity(0)
-    others = allowed.difference(taken)
-    if others:
-        os.sched_setaffinity(0, others)
-        os.sched_setaffinity(0, allowed)
+    with suppress(OSError):  # where the system forbids it, the thread stays
+        allowed = os.sched_getaffinity(0)
+        others = allowed.difference(taken)
+        if others:
+            os.sched_setaffinity(0, others)
+            os.sched_setaffinity(0, allowed)
