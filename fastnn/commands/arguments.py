@@ -92,8 +92,8 @@ def command(verb: str, make_parser: Callable[[], Parser], module: str) -> Main:
     """The `main` of a command: parses its flags and hands those given to `module`.run, which is imported only then, for
     numba takes a second to import and --help needs none of it.
 
-    Its exit status is 0; 2 after one line about what is wrong; 130 after Ctrl-C. It leaves by SystemExit after --help
-    and for flags it does not know.
+    Its exit status is 0; 2 after one line about what is wrong, or about each file that is; 130 after Ctrl-C. It leaves
+    by SystemExit after --help and for flags it does not know.
     """
 
     def main(argv: Sequence[str] | None = None) -> int:
@@ -119,8 +119,9 @@ def _run(verb: str, work: Callable[[], None], names: set[str]) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough, as `head` has
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, TypeError, OSError, ArithmeticError, MemoryError, ImportError) as error:
-        print(f"fastnn.{verb}: error: {sentence(error, names)}", file=sys.stderr)
+    except (ValueError, TypeError, OSError, ArithmeticError, MemoryError, ImportError, ExceptionGroup) as error:
+        for each in error.exceptions if isinstance(error, ExceptionGroup) else [error]:
+            print(f"fastnn.{verb}: error: {sentence(each, names)}", file=sys.stderr)
         return 2
     return 0
 

@@ -21,20 +21,31 @@ from .rows import as_trained
 from .run import Run, open_run
 
 Array = NDArray[Any]
+Predicted = tuple[str, Array, Array]  # the name of a file, its rows' labels, and the network's outputs for them
 LIKELY = 3  # classes that are shown with their probabilities
 
 
 def run(given: Mapping[str, Any]) -> None:
-    """The command, from its flags. Raises ValueError, OSError or ImportError before anything is written."""
+    """The command, from its flags. Raises ValueError, OSError or ImportError before anything is written; and, once all
+    else is done, an ExceptionGroup with what was wrong with each of the files that could not be used.
+    """
     out = given.get("out")
     if out is not None:
         check_out(out, "force" in given, (".csv", ".npz"))
     opened = open_run(given["run"], given["checkpoint"] + ".safetensors")
     net, threads = network(opened.checkpoint, backend=opened.settings.backend), thread_count(given.get("threads"))
-    read = [_read(name, opened, net.architecture.sizes[0]) for name in given["files"]]
-    names = [(name, row) for name, X in zip(given["files"], read, strict=True) for row in range(len(X))]
-    labels = np.concatenate([net.predict(X, threads=threads) for X in read])
-    outputs = np.concatenate([net.predict_proba(X, threads=threads) for X in read])
+    done, wrong = _predict_all(given["files"], opened, net, threads)
+    if done:
+        _tell(given, net, done)
+    if wrong:
+        raise ExceptionGroup("files that could not be used", wrong)
+
+
+def _tell(given: Mapping[str, Any], net: MLP, done: list[Predicted]) -> None:
+    """Print it or write it."""
+    out = given.get("out")
+    names = [(name, row) for name, found, _ in done for row in range(len(found))]
+    labels, outputs = (np.concatenate([each[part] for each in done]) for part in (1, 2))
     probabilities = class_probabilities(outputs) if _has_classes(net) else None
     if "json" in given:
         print(json.dumps({"predictions": _records(names, labels, probabilities)}))
@@ -56,6 +67,26 @@ def check_out(out: str, force: bool, endings: tuple[str, ...], name: str = "out"
 
 def _has_classes(net: MLP) -> bool:
     return net.architecture.output == "softmax" or (net.architecture.classifies and net.architecture.sizes[-1] == 1)
+
+
+def _predict_all(names: list[str], opened: Run, net: MLP, threads: int) -> tuple[list[Predicted], list[Exception]]:
+    """What the network makes of each file that can be used, and what is wrong with the others."""
+    done: list[Predicted] = []
+    wrong: list[Exception] = []
+    for name in names:
+        try:
+            X = _read(name, opened, net.architecture.sizes[0])
+            done.append((name, *_predict(name, X, net, threads)))
+        except (ValueError, OSError) as error:
+            wrong.append(error)
+    return done, wrong
+
+
+def _predict(name: str, X: Array, net: MLP, threads: int) -> tuple[Array, Array]:
+    try:
+        return net.predict(X, threads=threads), net.predict_proba(X, threads=threads)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _read(name: str, opened: Run, K: int) -> Array:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageOps
 
 from fastnn import MLP, load
+from fastnn.__main__ import main
 from fastnn.commands.images import read_digit
 from fastnn.data import read_npz
 
@@ -196,6 +197,35 @@ def test_impostors(name: str, digits: Path, tmp_path: Path, refusal: Callable[..
     error = refusal("predict", digits, tmp_path / name, "--out", tmp_path / "out.csv")
     assert any(part in error for part in sentence.split("|")), error
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_bad_files_among_good_ones(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The good ones are predicted as they are alone; each bad one has its line, and the status says so."""
+    X = rows(digits)[:3]
+    for name, array in (("good.npz", X), ("nan.npz", np.full(X.shape, np.nan)), ("also.npz", X[:1])):
+        np.savez(tmp_path / name, X=array)
+    (tmp_path / "text.png").write_bytes(b"hello")
+    names = [str(tmp_path / name) for name in ("missing.csv", "good.npz", "nan.npz", "text.png", "also.npz")]
+    out, expected = tmp_path / "out.npz", load(digits / "last.safetensors").predict(X).tolist()
+
+    def predict(*flags: str) -> str:
+        status, (text, err) = main(["predict", str(digits), *names, *flags]), capsys.readouterr()
+        assert status == 2
+        prefix = "fastnn.predict: error: "
+        assert err.splitlines() == [
+            f"{prefix}{names[0]}: No such file or directory.",
+            f"{prefix}{names[2]}: X holds nan in row 0, column 0; expected finite numbers.",
+            f"{prefix}{names[3]} holds something else; expected a PNG or JPEG image.",
+        ]
+        return text
+
+    found = json.loads(predict("--json"))["predictions"]
+    assert [(row["file"], row["row"]) for row in found] == [*((names[1], i) for i in range(3)), (names[4], 0)]
+    assert [row["label"] for row in found] == [*expected, expected[0]]
+    assert [int(line.split()[1]) for line in predict().splitlines()] == [*expected, expected[0]]
+    assert predict("--out", str(out)) == f"4 predictions are in {out}.\n"
+    with np.load(out) as written:
+        assert written["label"].tolist() == [*expected, expected[0]]
 
 
 def test_other_refusals(digits: Path, tmp_path: Path, refusal: Callable[..., str]) -> None:
