@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -144,7 +145,7 @@ def run_trials(trials: list[Trial], shared: Path, jobs: int) -> Iterator[TrialRe
     """
     _warm_up(trials[0], shared)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(trials)), context, _end_with_parent) as pool:
+    with ProcessPoolExecutor(min(jobs, len(trials)), context, _end_with_parent, (shared,)) as pool:
         try:
             for future in as_completed([pool.submit(_run, trial, shared) for trial in trials]):
                 yield future.result()
@@ -155,13 +156,16 @@ def run_trials(trials: list[Trial], shared: Path, jobs: int) -> Iterator[TrialRe
             raise
 
 
-def _end_with_parent() -> None:
-    """Have a process end when the one that started it was killed: its pool would wait for it for ever."""
+def _end_with_parent(shared: Path) -> None:
+    """Have a process end when the one that started it was killed, and remove what that can no longer: the pool would
+    wait for it for ever, and the rows would stay.
+    """
     parent = multiprocessing.parent_process()
     assert parent is not None
 
     def watch() -> None:
         parent.join()
+        shutil.rmtree(shared, ignore_errors=True)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
