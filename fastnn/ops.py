@@ -52,9 +52,10 @@ def matmul_bias(
     _expect("b", bias, (N,))
     Z = _result(out, X, W, bias, shape=(m, N))
     number = _threads(threads, m * K * N / WORTH_A_THREAD, -(-max(m, N) // STRIP))
-    packed, *blocks = _scratch(X.dtype, _packed_size(K, N) if m >= WORTH_PACKING else 0, *[ROWS * STRIDE] * number)
+    packed = _packed_size(K, N) if m >= WORTH_PACKING else 0
+    scratch = _scratch(X.dtype, *[packed] * number, *[ROWS * STRIDE] * number)
     flat = [array.reshape(-1) for array in (X, W, bias, Z)]
-    _together(matmul.matmul_bias, number, *flat, m, K, N, packed, own=[blocks])
+    _together(matmul.matmul_bias, number, *flat, m, K, N, own=[scratch[:number], scratch[number:]])
     return _deliver(Z, out)
 
 

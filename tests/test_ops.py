@@ -269,7 +269,7 @@ def test_out_in_the_memory_of_an_input(name: str, shift: int) -> None:
 # --- threads
 
 
-@pytest.mark.parametrize("shape", [*SHAPES, (200, 70, 40)])
+@pytest.mark.parametrize("shape", [*SHAPES, (200, 70, 40), (100, 30, 130)])
 @pytest.mark.parametrize("name", OPS)
 def test_any_number_of_threads_gives_the_same_bits(
     name: str, shape: tuple[int, int, int], monkeypatch: pytest.MonkeyPatch
