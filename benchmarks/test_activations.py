@@ -28,12 +28,12 @@ def large(array: Any) -> bool:
 def test_forward(name: str, shape: tuple[int, int], versus: Any) -> None:
     Z = versus.array(*shape)
     out = np.empty_like(Z)
-    number, checked = getattr(activations, name.upper()), getattr(ops, name)
+    number, flat, checked = getattr(activations, name.upper()), (Z.reshape(-1), out.reshape(-1)), getattr(ops, name)
 
     def ours(threads: int) -> Any:
         if large(Z):
             return checked(Z, out, threads=threads)
-        activations.activate_together(0, 1, NOBODY, number, Z.reshape(-1), out.reshape(-1))
+        activations.activate_together(0, 1, NOBODY, number, *flat)
         return out
 
     versus(f"{name} {shape[0]}x{shape[1]}", ours, name, Z)
