@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .cpus import current_cpu, leave_cpus
+from .cpus import current_cpu, keep_apart
 from .kernels.sync import ABANDONED, SLOTS
 
 Array = NDArray[Any]
@@ -86,7 +86,7 @@ class Team:
     def _help(self, t: int) -> None:
         work = self.tasks[t - 1].get()
         while work is not None:
-            self._keep_apart(t)
+            keep_apart(t, self.cpus)
             try:
                 work(t, self.threads, self.control)
             except BaseException as failure:
@@ -94,18 +94,6 @@ class Team:
                 self.control[ABANDONED] = 1
             work = None  # nothing of the caller's is kept
             work = self.tasks[t - 1].get()
-
-    def _keep_apart(self, t: int) -> None:
-        """Leave a core that a thread before t has, which may be where the system woke this one up.
-
-        The system takes 0.1 s to part two threads that hand a core to each other in every call: meanwhile a backward
-        pass of 64 rows, 784-128, takes 390 us, where two cores take 135, and one thread 220.
-        """
-        others = self.cpus[:t]
-        self.cpus[t] = current_cpu()
-        if self.cpus[t] in others and self.cpus[t] >= 0:
-            leave_cpus(others)
-            self.cpus[t] = current_cpu()
 
 
 NOBODY = np.zeros(SLOTS, np.int64)

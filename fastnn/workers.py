@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from .cpus import current_cpu, keep_apart
 from .kernels.sync import ABANDONED, STOP, STOPPING
 
 Array = NDArray[Any]
@@ -34,9 +35,12 @@ def run(
     running = [_thread.allocate_lock() for _ in range(threads)]
     first = 1 if poll is None else 0
     started = first
+    cpus = [current_cpu() if poll is None else -1] + [-1] * (threads - 1)
 
     def guarded(t: int) -> None:
         try:
+            if t >= first:
+                keep_apart(t, cpus)
             work(t)
         except BaseException as failure:
             failures.append(failure)

@@ -5,13 +5,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import cpus, ops, team
+from fastnn import cpus, ops, team, workers
 from fastnn.kernels.compile import entry
 from fastnn.kernels.sync import begin_together, end_together
 
@@ -97,15 +98,25 @@ def test_helpers_sleep() -> None:
     assert time.process_time() - before < 0.25
 
 
-def test_helpers_leave_the_core_of_their_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the system puts threads cannot be arranged: here all seem to be on core 7, until they leave it."""
-    left: list[list[int]] = []
-    monkeypatch.setattr(team, "current_cpu", lambda: 8 if left else 7)
-    monkeypatch.setattr(team, "leave_cpus", lambda taken: left.append(list(taken)))
+def in_a_team() -> None:
     pair = team.Team(2)
     for _ in range(2):
         pair.run(lambda t, threads, control: count(t, threads, control, np.zeros(2)))
     pair.dismiss()
+
+
+def in_workers() -> None:
+    workers.run(lambda t: None, 2)
+
+
+@pytest.mark.parametrize("run", [in_a_team, in_workers])
+def test_threads_leave_the_core_of_their_caller(run: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system puts threads cannot be arranged: here all seem to be on core 7, until they leave it."""
+    left: list[list[int]] = []
+    for module in (team, workers, cpus):
+        monkeypatch.setattr(module, "current_cpu", lambda: 8 if left else 7)
+    monkeypatch.setattr(cpus, "leave_cpus", lambda taken: left.append(list(taken)))
+    run()
     assert left[0] == [7]
 
 
