@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import csr
 from .architecture import Architecture
 from .csr import CSR
+from .finite import all_finite
 
 Array = NDArray[Any]
 
@@ -78,6 +79,8 @@ def _as_array(name: str, X: ArrayLike) -> Array:
 
 def _check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
     """Raise ValueError at the first value that is not finite, or would not be after its conversion to dtype."""
+    if array.dtype == dtype and all_finite(array):
+        return
     largest = np.finfo(dtype).max
     step = max(1, CHUNK_NUMBERS // max(1, array[0].size))
     for start in range(0, len(array), step):

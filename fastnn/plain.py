@@ -140,8 +140,17 @@ def messages(tell: Callable[[str], None]) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def predict(architecture: Architecture, state: State, X: Array | CSR, output: str, threads: int) -> Array:
+def predict(
+    architecture: Architecture,
+    state: State,
+    X: Array | CSR,
+    output: str,
+    threads: int,
+    check: Callable[[], object] | None = None,
+) -> Array:
     """See trainer.Backend."""
+    if check is not None:
+        check()
     blocks = [reference.OUTPUT[output](_logits(architecture, state, X[i : i + BLOCK])) for i in range(0, len(X), BLOCK)]
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 

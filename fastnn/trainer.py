@@ -133,8 +133,19 @@ class Backend(Protocol):
     def messages(self, tell: Callable[[str], None]) -> AbstractContextManager[None]:
         """Within it, `tell` is told what takes long, such as compiling."""
 
-    def predict(self, architecture: Architecture, state: State, X: Array | CSR, output: str, threads: int) -> Array:
-        """What this output makes of the logits (m, N): probabilities, or the logits themselves for "identity"."""
+    def predict(
+        self,
+        architecture: Architecture,
+        state: State,
+        X: Array | CSR,
+        output: str,
+        threads: int,
+        check: Callable[[], object] | None = None,
+    ) -> Array:
+        """What this output makes of the logits (m, N): probabilities, or the logits themselves for "identity".
+
+        check: of an X that nobody has looked at yet; raises if it is not finite. Called unless that is seen on the way.
+        """
 
     def evaluate(
         self, architecture: Architecture, state: State, X: Array | CSR, Y: Array, threads: int

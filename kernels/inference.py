@@ -7,34 +7,36 @@ from .compile import Array, entry, kernel
 from .losses import BINARY, SOFTMAX
 from .matmul import Matrix, multiply
 from .network import ACTIVATION, INPUT, K_, N_, Network, Rows, forward, widen_row
-from .rows import BLOCK, Batch, Data, input_layer, rows_loss, total
+from .rows import BLOCK, Batch, Data, consecutive_rows, rows_loss, seen_finite, total
 from .simd import lanes, load_first, numbers_at, store_first
 from .softmax import softmax
-from .sync import begin_together, end_together, share
+from .sync import begin_together, end_together, next_part
 
 
 @entry
 def predict(
     t: int, threads: int, control: Array, network: Network, data: Data, m: int, batch: Batch, out: Array
-) -> None:
-    """Thread t's rows of out (m * N,): probabilities, or values where the loss is SQUARED. batch is its own; data holds
-    features alone."""
+) -> bool:
+    """Rows of out (m * N,), as many as thread t gets at: probabilities, or values where the loss is SQUARED. batch is
+    its own; data holds features alone. Returns whether all its rows' features were seen to be finite."""
     begin_together(control, t)
+    finite = True
     last = len(network.layers) - 1
     N, width = network.layers[last - 1, N_], lanes(out)
-    begin, end = share(m, BLOCK, t, threads)
-    for start in range(begin, end, BLOCK):
-        B = min(BLOCK, end - start)
-        for i in range(B):
-            batch.numbers[i] = start + i
-        input_layer(network, data, batch, batch.values, B, 0, B, 0, network.layers[0, N_])
+    block = next_part(control, threads, -1)
+    while block * BLOCK < m:
+        start, B = block * BLOCK, min(BLOCK, m - block * BLOCK)
+        finite &= seen_finite(network, data, start, B, batch.values)
+        consecutive_rows(network, data, batch, start, B)
         forward(network, batch.values, B, 0, B, 1, 0)
         z = B * network.layers[last, INPUT]
         for i in range(0, B * N, width):
             n = min(width, B * N - i)
             store_first(out, start * N + i, n, load_first(batch.values, z + i, n, 0.0, 1))
         finish(data.loss, out, start * N, B, N, batch.room)
+        block = next_part(control, threads, block)
     end_together(control, t, threads)
+    return finite
 
 
 @entry
@@ -80,15 +82,14 @@ def evaluate(
     losses: Array,
     right: Array,
 ) -> None:
-    """Thread t's rows: every block's summed loss to losses (blocks,) and its right rows to right (blocks,)."""
+    """As many rows as thread t gets at: every block's summed loss to losses (blocks,), and how many are right to right
+    (blocks,)."""
     begin_together(control, t)
-    begin, end = share(m, BLOCK, t, threads)
-    for start in range(begin, end, BLOCK):
-        B = min(BLOCK, end - start)
-        for i in range(B):
-            batch.numbers[i] = start + i
-        input_layer(network, data, batch, batch.values, B, 0, B, 0, network.layers[0, N_])
-        block = start // BLOCK
+    block = next_part(control, threads, -1)
+    while block * BLOCK < m:
+        start, B = block * BLOCK, min(BLOCK, m - block * BLOCK)
+        consecutive_rows(network, data, batch, start, B)
         right[block] = rows_loss(network, data, batch, B, 0, B, 1.0, 0)
         losses[block] = total(batch.losses, 0, B)
+        block = next_part(control, threads, block)
     end_together(control, t, threads)

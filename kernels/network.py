@@ -23,6 +23,7 @@ from .matmul import PACKED, Matrix, multiply, panel_width, transpose
 from .simd import (
     full,
     lanes,
+    numbers_at,
     prefetch_bytes_later,
     store,
     store_first,
@@ -102,6 +103,16 @@ def widen_row(rows: Rows, row: int, out: Array, offset: int, K: int) -> None:
 
 
 @kernel
+def numbers_of(rows: Rows, start: int, K: int, like: Array) -> Matrix:
+    """Rows of K features from row `start` on where they are, as a matrix of the type of `like`; its row is 0 if they
+    are numbers of another kind, or lie askew."""
+    size, kind = like.itemsize, FLOAT32 if like.itemsize == 4 else FLOAT64
+    if rows.kind != kind or rows.factor != 1.0 or rows.stride % size != 0 or rows.address % size != 0:
+        return Matrix(like, 0, 0, 1)
+    return Matrix(numbers_at(rows.address + start * rows.stride, K, like), 0, rows.stride // size, 1)
+
+
+@kernel
 def prefetch_row(rows: Rows, row: int, K: int) -> None:
     """Ask for a row of features."""
     size = 1 if rows.kind == UINT8 else 4 if rows.kind == FLOAT32 else 8
@@ -111,13 +122,12 @@ def prefetch_row(rows: Rows, row: int, K: int) -> None:
 
 @kernel
 def layer_forward(
-    network: Network, layer: int, inputs: Array, values: Array, B: int, begin: int, end: int, n: int, columns: int
+    network: Network, layer: int, A: Matrix, values: Array, B: int, begin: int, end: int, n: int, columns: int
 ) -> None:
-    """Z = A @ W + b for rows begin..end of a block of B and so many columns from n on, where a panel begins. A lies in
-    `inputs`, Z in `values`."""
+    """Z = A @ W + b for rows begin..end of a block of B and so many columns from n on, where a panel begins. A is these
+    rows' input, Z lies in `values`."""
     layers, params = network.layers, network.params
     K, N = layers[layer, K_], layers[layer, N_]
-    A = Matrix(inputs, B * layers[layer, INPUT] + begin * K, K, 1)
     W = Matrix(params, layers[layer, WEIGHTS] + n, N, 1)
     if layers[layer, PANEL] > 0:
         W = Matrix(params, layers[layer, WEIGHTS] + n * K, PACKED, 1)
@@ -152,7 +162,9 @@ def forward(network: Network, values: Array, B: int, begin: int, end: int, first
     for layer in range(first, len(layers) - 1):
         if layer > 0:
             activate_rows(network, layer - 1, values, B, begin, end, step)
-        layer_forward(network, layer, values, values, B, begin, end, 0, layers[layer, N_])
+        K, N = layers[layer, K_], layers[layer, N_]
+        A = Matrix(values, B * layers[layer, INPUT] + begin * K, K, 1)
+        layer_forward(network, layer, A, values, B, begin, end, 0, N)
 
 
 @kernel

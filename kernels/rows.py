@@ -5,8 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .compile import Array, kernel
+from .finite import finite_numbers
 from .losses import loss_backward
-from .network import INPUT, K_, N_, Network, Rows, forward, layer_forward, prefetch_row, widen_row
+from .matmul import Matrix
+from .network import (
+    INPUT,
+    K_,
+    N_,
+    Network,
+    Rows,
+    forward,
+    layer_forward,
+    numbers_of,
+    prefetch_row,
+    widen_row,
+)
 from .sparse import Lists, first_layer, prefetch_list
 
 # Rows that pass through a network together in full-batch training and prediction: 128 x 784 float32 are 400 KB of L2.
@@ -99,8 +112,37 @@ def input_layer(
     if listed(data):
         first_layer(network, data.lists, batch.numbers, batch.cuts, batch.values, B, begin, end, n, columns)
     else:
+        K = network.layers[0, K_]
         fetch_features(network, data, batch.numbers, inputs, begin, end)
-        layer_forward(network, 0, inputs, batch.values, B, begin, end, n, columns)
+        layer_forward(network, 0, Matrix(inputs, begin * K, K, 1), batch.values, B, begin, end, n, columns)
+
+
+@kernel
+def seen_finite(network: Network, data: Data, start: int, B: int, like: Array) -> bool:
+    """Whether so many rows from `start` on are seen to be finite; those that are not read where they are never are."""
+    K = network.layers[0, K_]
+    A = numbers_of(data.rows, start, K, like)
+    if A.row == 0 or len(data.lists.starts) > 0:
+        return False
+    if A.row == K:
+        return finite_numbers(A.data, 0, B * K)
+    finite = True
+    for i in range(B):
+        finite &= finite_numbers(A.data, i * A.row, K)
+    return finite
+
+
+@kernel
+def consecutive_rows(network: Network, data: Data, batch: Batch, start: int, B: int) -> None:
+    """Rows of the data from `start` on, a block of B, through the first layer; read where they are if they can be."""
+    K, N = network.layers[0, K_], network.layers[0, N_]
+    for i in range(B):
+        batch.numbers[i] = start + i
+    A = numbers_of(data.rows, start, K, batch.values)
+    if A.row > 0 and len(data.lists.starts) == 0:
+        layer_forward(network, 0, A, batch.values, B, 0, B, 0, N)
+    else:
+        input_layer(network, data, batch, batch.values, B, 0, B, 0, N)
 
 
 @kernel

@@ -276,6 +276,48 @@ def store_first(typing: Any, array: types.Type, index: types.Type, count: types.
     return types.void(array, types.intp, types.intp, vector), generate
 
 
+def _strided(builder: Any, context: Any, array: types.Type, args: Any, vector: Vector) -> list[Any]:
+    """For LLVM: where array[index + i * stride] lies for every lane i, its alignment, and a mask of the first lanes."""
+    long, size = ir.IntType(64), bytes_of(vector.dtype)
+    lane = ir.Constant(ir.VectorType(long, vector.lanes), list(range(vector.lanes)))
+    start = builder.ptrtoint(array_address(builder, context, array, args[0], args[1]), long)
+    step = builder.mul(args[2], long(size))
+    places = builder.add(splat(builder, start, vector.lanes), builder.mul(lane, splat(builder, step, vector.lanes)))
+    pointers = builder.inttoptr(places, ir.VectorType(_llvm_float(vector.dtype).as_pointer(), vector.lanes))
+    return [pointers, ir.IntType(32)(size), llvm_first(builder, args[3], vector.lanes)]
+
+
+@intrinsic
+def load_strided(
+    typing: Any, array: types.Type, index: types.Type, stride: types.Type, count: types.Type, registers: types.Type
+) -> Any:
+    """array[index + i * stride] in lane i for the first `count` of them, zero in the others."""
+    vector = vector_of(array, registers)
+    if vector is None:
+        return None
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        form = llvm_vector(vector)
+        arguments = [*_strided(builder, context, sig.args[0], args, vector), ir.Constant(form, [0.0] * vector.lanes)]
+        return call(builder, f"llvm.masked.gather.{suffix(form)}.v{vector.lanes}p0", form, arguments)
+
+    return vector(array, types.intp, types.intp, types.intp, registers), generate
+
+
+@intrinsic
+def store_strided(
+    typing: Any, array: types.Type, index: types.Type, stride: types.Type, count: types.Type, vector: Vector
+) -> Any:
+    """array[index + i * stride] = lane i, for the first `count` of them; the rest of memory is not touched."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        name = f"llvm.masked.scatter.{suffix(args[4].type)}.v{vector.lanes}p0"
+        call(builder, name, ir.VoidType(), [args[4], *_strided(builder, context, sig.args[0], args, vector)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp, vector), generate
+
+
 def _widening_load(source: types.Type, masked: bool) -> Callable[..., Any]:
     """An intrinsic that reads `source` numbers at a raw byte address as a vector like `like`."""
 

@@ -18,8 +18,8 @@ ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, ABANDONED, SLOTS = 0
 # A meeting takes 0.3 us; after this many looks (about 50 us) a thread offers its core to others.
 SPINS = 2000
 
-# So many looks (about 200 us) a thread stays in a kernel for the next call.
-STAY = 8000
+# So many looks (100 to 200 us, by the CPU) a thread stays in a kernel for the next call.
+STAY = 20000
 
 _X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
 _yield_cpu = types.ExternalFunction("SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32())
@@ -168,12 +168,20 @@ def end_together(control: Array, t: int, threads: int) -> None:
             else:
                 _yield_cpu()
         atomic_store(control, ARRIVED, 0)
+        atomic_store(control, NEXT, 0)
         return
     generation = atomic_load(control, GENERATION)
     atomic_add(control, ARRIVED, 1)
     while looks < STAY and atomic_load(control, GENERATION) == generation:
         looks += 1
         _pause()
+
+
+@kernel
+def next_part(control: Array, threads: int, last: int) -> int:
+    """The number of a part of the work that nobody does yet, after the `last` one, or -1, that this thread has done:
+    whoever comes late, because it had to wake up, finds less to do. For parts that do not depend on each other."""
+    return last + 1 if threads == 1 else atomic_add(control, NEXT, 1)
 
 
 @kernel

@@ -173,25 +173,70 @@ def store_square(
     return types.void(array, types.intp, types.intp, types.intp, types.intp, tile), generate
 
 
+def _exchanged(builder: Any, low: Any, high: Any, bit: int) -> list[Any]:
+    """Two rows whose numbers differ in one bit, after it has changed places with the same bit of the column numbers."""
+    count = low.type.count
+    first = [lane if not lane & bit else count + lane - bit for lane in range(count)]
+    second = [lane + bit if not lane & bit else count + lane for lane in range(count)]
+    return [
+        builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(ir.IntType(32), count), chosen))
+        for chosen in (first, second)
+    ]
+
+
 @intrinsic
 def transposed(typing: Any, tile: Any) -> Any:
     """A square tile's transpose, in registers: one bit of row and column numbers changes places after the other."""
-    lanes_count = tile.dtype.lanes
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         rows, bit = cgutils.unpack_tuple(builder, args[0]), 1
-        while bit < lanes_count:
-            for low in (row for row in range(lanes_count) if not row & bit):
-                high = low | bit
-                first = [lane if not lane & bit else lanes_count + lane - bit for lane in range(lanes_count)]
-                second = [lane + bit if not lane & bit else lanes_count + lane for lane in range(lanes_count)]
-                rows[low], rows[high] = (
-                    builder.shuffle_vector(
-                        rows[low], rows[high], ir.Constant(ir.VectorType(ir.IntType(32), lanes_count), chosen)
-                    )
-                    for chosen in (first, second)
-                )
+        while bit < tile.count:
+            for low in (row for row in range(tile.count) if not row & bit):
+                rows[low], rows[low | bit] = _exchanged(builder, rows[low], rows[low | bit], bit)
             bit *= 2
         return context.make_tuple(builder, tile, rows)
 
     return tile(tile), generate
+
+
+@intrinsic
+def inner_products(
+    typing: Any,
+    array: types.Type,
+    index: types.Type,
+    stride: types.Type,
+    rows: types.Type,
+    columns: types.Type,
+    vector: Vector,
+) -> Any:
+    """Lane r: row r, `stride` apart from the next, times the vector, the first `columns` of both; for as many rows as a
+    register has lanes, the last again where there are but so many `rows`."""
+    register = Vector(array.dtype, REGISTER_BYTES // bytes_of(array.dtype))
+    lanes = register.lanes
+
+    def part(builder: Any, whole: Any, begin: int) -> Any:
+        chosen = ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(begin, begin + lanes)))
+        return builder.shuffle_vector(whole, whole, chosen)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        data, last = (
+            context.make_array(sig.args[0])(context, builder, args[0]).data,
+            builder.sub(args[3], args[3].type(1)),
+        )
+        mask, zero = llvm_first(builder, args[4], vector.lanes), ir.Constant(llvm_vector(vector), [0.0] * vector.lanes)
+        sums = []
+        for row in range(lanes):
+            here = builder.icmp_signed("<", last.type(row), last)
+            at = builder.add(args[1], builder.mul(args[2], builder.select(here, last.type(row), last)))
+            loaded = masked_load(builder, builder.gep(data, [at]), vector, mask, zero)
+            total = ir.Constant(llvm_vector(register), [0.0] * lanes)
+            for begin in range(0, vector.lanes, lanes):
+                total = llvm_multiply_add(builder, part(builder, loaded, begin), part(builder, args[5], begin), total)
+            sums.append(total)
+        bit = 1
+        while bit < lanes:  # half as many rows, of sums that are half as long
+            sums = [builder.fadd(*_exchanged(builder, *pair, bit)) for pair in zip(sums[::2], sums[1::2], strict=True)]
+            bit *= 2
+        return sums[0]
+
+    return register(array, types.intp, types.intp, types.intp, types.intp, vector), generate

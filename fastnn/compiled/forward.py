@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -30,7 +30,7 @@ Array = NDArray[Any]
 FEW = 16
 
 # Below this many multiply-adds (0.5 ms) a second thread, which may have to wake up first, does not pay.
-WORTH_A_THREAD = 1 << 24
+WORTH_A_THREAD = 1 << 23
 
 # Numbers of memory that are kept from call to call, at most.
 MOST_KEPT = 1 << 20
@@ -43,6 +43,9 @@ def layout_of(architecture: Architecture, dtype: np.dtype[Any]) -> tuple[Layout,
 
 
 _kept = threading.local()
+
+# The dtypes for which the kernel for dense features is compiled.
+_compiled: set[np.dtype[Any]] = set()
 
 
 @contextmanager
@@ -84,9 +87,18 @@ def _predict_few(architecture: Architecture, state: State, X: Array, output: str
     return out.reshape(m, -1)
 
 
-def predict(architecture: Architecture, state: State, X: Array | CSR, output: str, threads: int) -> Array:
+def predict(
+    architecture: Architecture,
+    state: State,
+    X: Array | CSR,
+    output: str,
+    threads: int,
+    check: Callable[[], object] | None = None,
+) -> Array:
     """See trainer.Backend. Memory for one block of rows a thread, besides the result."""
     if len(X) <= FEW and not isinstance(X, CSR):
+        if check is not None:
+            check()
         return _predict_few(architecture, state, X, output)
     dtype, N, m = state.weights[0].dtype, architecture.sizes[-1], len(X)
     layout, nothing = layout_of(architecture, dtype)[0], no_lists(dtype)
@@ -96,12 +108,17 @@ def predict(architecture: Architecture, state: State, X: Array | CSR, output: st
     threads = _threads(architecture, m, threads)
     out = np.empty(m * N, dtype)
     with _room(layout, state, m, threads) as (network, blocks):
-        inference.predict(0, 1, NOBODY, network, data, 0, blocks[0], out)  # compiles, in the main thread
+        if threads > 1 and (isinstance(X, CSR) or dtype not in _compiled):
+            inference.predict(0, 1, NOBODY, network, data, 0, blocks[0], out)  # compiles, in the main thread
+            _compiled.add(dtype)
+        finite = [True] * threads
 
         def part(t: int, threads: int, control: Array) -> None:
-            inference.predict(t, threads, control, network, data, m, blocks[t], out)
+            finite[t] = inference.predict(t, threads, control, network, data, m, blocks[t], out)
 
         team.run(part, threads)
+    if check is not None and not all(finite):
+        check()
     return out.reshape(m, N)
 
 
@@ -113,7 +130,8 @@ def evaluate(architecture: Architecture, state: State, X: Array | CSR, Y: Array,
     parts, threads = -(-m // BLOCK), _threads(architecture, m, threads)
     losses, right = np.zeros(parts), np.zeros(parts, np.int64)
     with _room(layout, state, m, threads) as (network, blocks):
-        inference.evaluate(0, 1, NOBODY, network, data, 0, blocks[0], losses, right)  # compiles, in the main thread
+        if threads > 1:
+            inference.evaluate(0, 1, NOBODY, network, data, 0, blocks[0], losses, right)  # compiles, in the main thread
 
         def part(t: int, threads: int, control: Array) -> None:
             inference.evaluate(t, threads, control, network, data, m, blocks[t], losses, right)

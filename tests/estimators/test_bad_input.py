@@ -72,8 +72,12 @@ def test_rows_and_targets(digits: Data) -> None:
         spoilt[3, 3] = poison
         with pytest.raises(ValueError, match=r"NaN|infinity"):
             MLPClassifier(max_iter=1).fit(spoilt, y)
-        with pytest.raises(ValueError, match=r"NaN|infinity"):
-            MLPClassifier(max_iter=1).fit(X, y).predict(spoilt[:5])
+        net = MLPClassifier(max_iter=1, dtype="float64").fit(X, y)
+        wide = np.repeat(spoilt, 2, axis=1)
+        # few rows, rows that kernels look at on their way, those that lie apart, and those of another dtype
+        for rows in (spoilt[:5], spoilt, wide[:, : X.shape[1]], wide[:, ::2], spoilt.astype("f4")):
+            with pytest.raises(ValueError, match=r"NaN|infinity"):
+                net.predict(rows)
 
 
 def test_a_batch_without_weight_teaches_nothing(digits: Data) -> None:

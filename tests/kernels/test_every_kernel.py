@@ -16,6 +16,7 @@ from fastnn.kernels.compile import FASTMATH, entry, kernel
 # Those that Python calls, so that the next process must find them compiled.
 ENTRIES = {
     "activations": "activate_together activate_backward_together",
+    "finite": "all_finite",
     "inference": "predict evaluate",
     "losses": "loss_together",
     "matmul": "matmul_bias matmul_bias_backward",

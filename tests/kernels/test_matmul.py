@@ -20,9 +20,10 @@ Sizes = tuple[int, int, int]
 
 
 # Every awkward size as M, K and N in turn, the others such that both wide and narrow tiles have something left over.
-@pytest.fixture(params=["M", "K", "N", "N of few"])
+@pytest.fixture(params=["M", "K", "N", "N of few", "M of one column", "K of one column", "K of two columns"])
 def sizes(request: pytest.FixtureRequest, size: int) -> Sizes:
     turns = {"M": (size, 33, 19), "K": (17, size, 33), "N": (35, 17, size), "N of few": (3, 5, size)}
+    turns |= {"M of one column": (size, 70, 1), "K of one column": (17, size, 1), "K of two columns": (33, size, 2)}
     return turns[request.param]
 
 
