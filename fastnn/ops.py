@@ -19,7 +19,8 @@ from . import team
 from .cpus import thread_count
 from .kernels import activations, losses, matmul
 from .kernels import softmax as softmax_kernels
-from .kernels.matmul import ROWS, STRIDE, STRIP
+from .kernels.matmul import ROWS, STRIDE
+from .kernels.panels import STRIP
 from .kernels.simd import REGISTER_BYTES
 from .packing import ALIGNMENT, aligned
 

@@ -78,7 +78,7 @@ class Layout:
                 self.block += self._padded(size, self.lanes)
 
     def _width(self, left: int, widest: int) -> int:
-        """See kernels.matmul.panel_width."""
+        """See kernels.panels.panel_width."""
         width = self.lanes
         while width < widest and width < left:
             width *= 2

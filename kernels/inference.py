@@ -5,8 +5,8 @@ from __future__ import annotations
 from .activations import SIGMOID, activate
 from .compile import Array, entry, kernel
 from .losses import BINARY, SOFTMAX
-from .matmul import Matrix, multiply
 from .network import ACTIVATION, INPUT, K_, N_, Network, Rows, forward, widen_row
+from .panels import Matrix, multiply
 from .rows import BLOCK, Batch, Data, consecutive_rows, rows_loss, seen_finite, total
 from .simd import lanes, load_first, numbers_at, store_first
 from .softmax import softmax

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from .activations import FROM_INPUT, activate, activate_backward
 from .compile import Array, kernel
 from .dropout import drop
-from .matmul import PACKED, Matrix, multiply, panel_width, transpose
+from .panels import PACKED, Matrix, multiply, panel_width, transpose
 from .simd import (
     full,
     lanes,

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from .arithmetic import multiply_add, sum_lanes
 from .compile import Array, kernel
-from .matmul import panel_width
 from .network import K_, N_, PANEL, WEIGHTS, Network
+from .panels import panel_width
 from .rows import total
 from .simd import full, lanes, load_first
 from .sync import share

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from .compile import Array, kernel
 from .finite import finite_numbers
 from .losses import loss_backward
-from .matmul import Matrix
 from .network import (
     INPUT,
     K_,
@@ -20,6 +19,7 @@ from .network import (
     prefetch_row,
     widen_row,
 )
+from .panels import Matrix
 from .sparse import Lists, first_layer, prefetch_list
 
 # Rows that pass through a network together in full-batch training and prediction: 128 x 784 float32 are 400 KB of L2.

@@ -11,7 +11,7 @@ from typing import Any
 from .arithmetic import multiply_add, sum_lanes, where
 from .compile import Array, entry, kernel
 from .exponential import exp
-from .matmul import Matrix, transpose
+from .panels import Matrix, transpose
 from .simd import full, lanes, load, load_first, store, store_first
 from .sync import begin_together, end_together, share
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from .arithmetic import multiply_add
 from .compile import Array, entry, kernel
-from .matmul import Matrix, panel_width
 from .network import BIAS, K_, KEPT, LINE, N_, PANEL, WEIGHTS, Network
+from .panels import Matrix, panel_width
 from .simd import full, item, lanes, load, load_first, prefetch_later, set_item, store, store_first
 from .sync import share
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .compile import Array, kernel
-from .matmul import STRIP, Matrix, below, copy_strip, multiply_panel, pack, panel_width, sum_columns
 from .network import (
     BIAS,
     GRADIENT,
@@ -22,6 +21,7 @@ from .network import (
     transpose_rows,
 )
 from .optimizers import Rule, update
+from .panels import STRIP, Matrix, below, copy_strip, multiply_panel, pack, panel_width, sum_columns
 from .rows import Batch, Data, listed
 from .simd import lanes, load_first, prefetch, store_first
 from .sparse import Lists, add_columns, flip, multiply_lists, scatter_rows

@@ -11,8 +11,8 @@ from .. import reference
 from ..architecture import Architecture
 from ..csr import CSR
 from ..features import lists_of, no_lists, rows_of
-from ..kernels.matmul import STRIP
 from ..kernels.network import K_, N_
+from ..kernels.panels import STRIP
 from ..kernels.rows import Batch, Data
 from ..kernels.sparse import WIDEST
 from ..kernels.steps import Scratch

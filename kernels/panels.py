@@ -1,0 +1,224 @@
+"""Matrix products on register tiles, panel by panel of the right-hand matrix.
+
+All three products of a dense layer run on one tile, and only the strides differ. M rows of data, K inputs, N outputs: X
+is (M, K), W is (K, N), Z is (M, N).
+
+    forward   Z[M, N]  = X[M, K]   @ W[K, N] + b
+    input     dX[M, K] = dZ[M, N]  @ W.T[N, K]
+    weights   dW[K, N] = X.T[K, M] @ dZ[M, N]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from .compile import Array, kernel
+from .simd import (
+    TILE_ROWS,
+    full,
+    item,
+    lanes,
+    load,
+    load_first,
+    load_strided,
+    prefetch,
+    store,
+    store_first,
+    store_strided,
+)
+from .tiles import (
+    inner_products,
+    load_square,
+    load_tile,
+    outer_add,
+    row_offsets,
+    store_square,
+    store_tile,
+    transposed,
+)
+
+# Rows of B multiplied at a time: 256 x 32 float32 are 32 KB, which stay in L1 while all rows of A pass by.
+DEPTH = 256
+
+# So few columns that FEW times as many fit in a register leave most lanes of a tile empty: inner products instead,
+# 10,000 rows of 64 float32 in 30 us rather than 170.
+FEW = 8
+
+# Rows of A that are brought together where its columns are contiguous, as one narrow tile or two wide ones take them.
+STRIP = 2 * TILE_ROWS
+
+# The row stride of a right-hand matrix that lies in panels, see `pack`.
+PACKED = 0
+
+
+class Matrix(NamedTuple):
+    """Where a matrix lies in memory: element (i, j) is data.flat[offset + i * row + j * column]."""
+
+    data: Array
+    offset: int
+    row: int
+    column: int
+
+
+@kernel
+def below(A: Matrix, i: int) -> Matrix:
+    """A from row i on."""
+    return Matrix(A.data, A.offset + i * A.row, A.row, A.column)
+
+
+def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Matrix, Matrix, Matrix, Matrix], int]:
+    @kernel
+    def tiles(i: int, rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> int:
+        """C = start + A @ B for whole tiles of `height` rows from row i on; returns the first row left over."""
+        while i + height <= rows:
+            for r in range(i + height, i + 2 * height):  # the next tile of C: 3% of a full batch, 784-64-10
+                for j in range(registers):
+                    prefetch(C.data, C.offset + r * C.row + j * lanes(C.data))
+            acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, height, registers)
+            a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.data, A.row, height)
+            if columns == registers * lanes(C.data) or B.row == registers * lanes(C.data):  # or B is filled up
+                for _ in range(depth):
+                    acc = outer_add(A.data, a, starts, load(B.data, b, registers), acc)
+                    a, b = a + A.column, b + B.row
+            else:
+                for _ in range(depth):
+                    acc = outer_add(A.data, a, starts, load_first(B.data, b, columns, 0.0, registers), acc)
+                    a, b = a + A.column, b + B.row
+            store_tile(C.data, C.offset + i * C.row, C.row, columns, acc)
+            i += height
+        return i
+
+    return tiles
+
+
+# 16 accumulators hide the latency of a multiply-add: 8 rows of two registers, 16 rows of one.
+_wide, _wide_half, _wide_row = _make_tiles(TILE_ROWS, 2), _make_tiles(TILE_ROWS // 2, 2), _make_tiles(1, 2)
+_narrow, _narrow_quarter, _narrow_row = _make_tiles(2 * TILE_ROWS, 1), _make_tiles(TILE_ROWS // 2, 1), _make_tiles(1, 1)
+
+
+@kernel
+def _load_column(A: Matrix, rows: int) -> Any:
+    """Its first column, of up to as many rows as a register has lanes."""
+    if A.row == 0:
+        return full(A.data, item(A.data, A.offset), 1)
+    if A.row == 1:
+        return load_first(A.data, A.offset, rows, 0.0, 1)
+    return load_strided(A.data, A.offset, A.row, rows, 1)
+
+
+@kernel
+def _multiply_few(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
+    """The same for an A with contiguous rows: column by column, as many rows at a time as a register has lanes."""
+    width, most = lanes(C.data), 4 * lanes(C.data)
+    for j in range(columns):
+        s, c = Matrix(start.data, start.offset + j, start.row, 1), Matrix(C.data, C.offset + j, C.row, 1)
+        for k in range(0, max(depth, 1), most):
+            deep = min(most, depth - k)
+            column = load_strided(B.data, B.offset + k * B.row + j, B.row, deep, 4)
+            for i in range(0, rows, width):
+                high = min(width, rows - i)
+                z = _load_column(below(s, i), high)
+                z = z + inner_products(A.data, A.offset + i * A.row + k, A.row, high, deep, column)
+                if C.row == 1:
+                    store_first(C.data, c.offset + i, high, z)
+                else:
+                    store_strided(C.data, c.offset + i * C.row, C.row, high, z)
+            s = c
+
+
+@kernel
+def multiply_panel(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
+    """C = start + A @ B for one panel: up to two registers of columns, any number of rows.
+
+    start may be C itself, to add to what is there, or a bias with row = 0. Rows of B are contiguous.
+    """
+    if A.column == 1 and columns * FEW <= lanes(C.data):
+        _multiply_few(rows, columns, depth, A, B, start, C)
+    elif columns > lanes(C.data):
+        i = _wide(0, rows, columns, depth, A, B, start, C)
+        i = _wide_half(i, rows, columns, depth, A, B, start, C)
+        _wide_row(i, rows, columns, depth, A, B, start, C)
+    else:
+        i = _narrow(0, rows, columns, depth, A, B, start, C)
+        i = _narrow_quarter(i, rows, columns, depth, A, B, start, C)
+        _narrow_row(i, rows, columns, depth, A, B, start, C)
+
+
+@kernel
+def panel_width(packed: Array, left: int, widest: int) -> int:
+    """The width of the panel that begins where `left` columns are left: the fewest registers that hold them."""
+    width: int = lanes(packed)
+    while width < widest and width < left:
+        width *= 2
+    return width
+
+
+@kernel
+def pack(depth: int, begin: int, end: int, columns: int, widest: int, B: Matrix, packed: Array, offset: int) -> None:
+    """Columns begin..end of B, which has `depth` rows and so many columns, into panels [panel][depth][width], the last
+    one filled up with zeros; the panel that begins with column n begins at n * depth."""
+    n, width = begin, lanes(packed)
+    while n < end:
+        wide = panel_width(packed, columns - n, widest)
+        for k in range(depth):
+            to, source = offset + n * depth + k * wide, B.offset + k * B.row + n
+            for j in range(0, wide, width):
+                store(packed, to + j, load_first(B.data, source + j, columns - n - j, 0.0, 1))
+        n += wide
+
+
+@kernel
+def transpose(rows: int, columns: int, A: Matrix, C: Matrix) -> None:
+    """C = A.T, a square of registers after the other. A and C have contiguous rows."""
+    width = lanes(C.data)
+    for i in range(0, rows, width):
+        for j in range(0, columns, width):
+            high, wide = min(width, rows - i), min(width, columns - j)
+            a, c = A.offset + i * A.row + j, C.offset + j * C.row + i
+            if high == width and wide == width:  # without masks 21 ns, with them 29
+                square = load_square(A.data, a, A.row, width, width)
+                store_square(C.data, c, C.row, width, width, transposed(square))
+            else:
+                square = load_square(A.data, a, A.row, high, wide)
+                store_square(C.data, c, C.row, wide, high, transposed(square))
+
+
+@kernel
+def copy_strip(rows: int, depth: int, A: Matrix, strip: Array, offset: int) -> None:
+    """Up to STRIP rows of A, whose columns are contiguous, side by side, as [depth][STRIP]."""
+    for k in range(depth):
+        prefetch(A.data, A.offset + k * A.column + STRIP)  # the next strip's
+        for i in range(0, rows, lanes(strip)):
+            x = load_first(A.data, A.offset + k * A.column + i, rows - i, 0.0, 1)
+            store_first(strip, offset + k * STRIP + i, rows - i, x)
+
+
+@kernel
+def multiply(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
+    """C = start + A @ B for a B of `depth` rows, as it is or PACKED in panels of two registers."""
+    n, widest = 0, 2 * lanes(B.data)
+    while n < columns:
+        wide = panel_width(B.data, columns - n, widest)
+        c = Matrix(C.data, C.offset + n, C.row, 1)
+        s = Matrix(start.data, start.offset + n, start.row, 1)
+        for k in range(0, max(depth, 1), DEPTH):
+            a = Matrix(A.data, A.offset + k * A.column, A.row, A.column)
+            b = Matrix(B.data, B.offset + k * B.row + n, B.row, 1)
+            if B.row == PACKED:
+                b = Matrix(B.data, B.offset + n * depth + k * wide, wide, 1)
+            multiply_panel(rows, min(wide, columns - n), min(DEPTH, depth - k), a, b, s, c)
+            s = c
+        n += wide
+
+
+@kernel
+def sum_columns(rows: int, columns: int, A: Matrix, start: Matrix, out: Array, out0: int) -> None:
+    """out = start + the sum of A's rows, column by column; start as for multiply_panel, with row = 0."""
+    width = lanes(out)
+    for n in range(0, columns, width):
+        count = min(width, columns - n)
+        total = load_first(start.data, start.offset + n, count, 0.0, 1)
+        for i in range(rows):
+            total = total + load_first(A.data, A.offset + i * A.row + n, count, 0.0, 1)
+        store_first(out, out0 + n, count, total)
