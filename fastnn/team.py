@@ -1,6 +1,6 @@
 """Threads that stay: starting one takes 0.1 ms, as long as a small product; one that stays begins within some 10 us.
 
-After a call they look for the next one for 200 us, inside the kernel, then sleep until there is one.
+After a call they look for the next one for some 250 us, inside the kernel, then sleep until there is one.
 """
 
 from __future__ import annotations

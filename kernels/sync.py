@@ -18,7 +18,7 @@ ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, ABANDONED, SLOTS = 0
 # A meeting takes 0.3 us; after this many looks (about 50 us) a thread offers its core to others.
 SPINS = 2000
 
-# So many looks (100 to 200 us, by the CPU) a thread stays in a kernel for the next call.
+# So many looks (250 to 900 us, by the CPU) a thread stays in a kernel for the next call.
 STAY = 20000
 
 _X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))

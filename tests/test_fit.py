@@ -102,6 +102,7 @@ def test_any_number_of_threads_gives_the_same_bits(dtype: str, batch_size: int |
 def test_any_number_of_threads_predicts_and_measures_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     net = MLP([K, 17, N])
     monkeypatch.setattr(forward, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(forward, "WORTH_WAKING", 1)
     assert len({net.predict_proba(X, threads=threads).tobytes() for threads in (1, 2, 3, 5)}) == 1
     assert len({net.loss(X, LABELS, threads=threads) for threads in (1, 2, 3, 5)}) == 1
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,8 +31,9 @@ Array = NDArray[Any]
 # Up to so many rows are predicted without packing the weights.
 FEW = 16
 
-# Below this many multiply-adds (0.5 ms) a second thread, which may have to wake up first, does not pay.
-WORTH_A_THREAD = 1 << 23
+# Below so many multiply-adds (0.15 ms) a second thread does not pay; below so many (0.6 ms) only where the last call
+# ended no longer ago than that: a thread that sleeps may need 0.3 ms to wake up.
+WORTH_A_THREAD, WORTH_WAKING, AWAKE_SECONDS = 1 << 23, 1 << 25, 0.5e-3
 
 # Numbers of memory that are kept from call to call, at most.
 MOST_KEPT = 1 << 20
@@ -65,12 +68,14 @@ def _room(layout: Layout, state: State, m: int, threads: int) -> Iterator[tuple[
     yield kept[2], kept[3]
     if layout.params + len(kept[3]) * kept[1] * layout.block <= MOST_KEPT:
         _kept.room = kept
+    _kept.ended = time.perf_counter()
 
 
 def _threads(architecture: Architecture, m: int, threads: int) -> int:
     """How many of them have something to do that is worth it."""
     work = m * sum(K * N for K, N in architecture.layers)
-    return min(threads, -(-m // BLOCK)) if work >= WORTH_A_THREAD else 1
+    awake = time.perf_counter() - getattr(_kept, "ended", -math.inf) < AWAKE_SECONDS
+    return min(threads, -(-m // BLOCK)) if work >= (WORTH_A_THREAD if awake else WORTH_WAKING) else 1
 
 
 def _predict_few(architecture: Architecture, state: State, X: Array, output: str) -> Array:
