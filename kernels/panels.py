@@ -108,34 +108,12 @@ def _load_column(A: Matrix, rows: int) -> Any:
 
 
 @kernel
-def _multiply_few(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
-    """The same for an A with contiguous rows: column by column, as many rows at a time as a register has lanes."""
-    width, most = lanes(C.data), 4 * lanes(C.data)
-    for j in range(columns):
-        s, c = Matrix(start.data, start.offset + j, start.row, 1), Matrix(C.data, C.offset + j, C.row, 1)
-        for k in range(0, max(depth, 1), most):
-            deep = min(most, depth - k)
-            column = load_strided(B.data, B.offset + k * B.row + j, B.row, deep, 4)
-            for i in range(0, rows, width):
-                high = min(width, rows - i)
-                z = _load_column(below(s, i), high)
-                z = z + inner_products(A.data, A.offset + i * A.row + k, A.row, high, deep, column)
-                if C.row == 1:
-                    store_first(C.data, c.offset + i, high, z)
-                else:
-                    store_strided(C.data, c.offset + i * C.row, C.row, high, z)
-            s = c
-
-
-@kernel
 def multiply_panel(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
     """C = start + A @ B for one panel: up to two registers of columns, any number of rows.
 
     start may be C itself, to add to what is there, or a bias with row = 0. Rows of B are contiguous.
     """
-    if A.column == 1 and columns * FEW <= lanes(C.data):
-        _multiply_few(rows, columns, depth, A, B, start, C)
-    elif columns > lanes(C.data):
+    if columns > lanes(C.data):
         i = _wide(0, rows, columns, depth, A, B, start, C)
         i = _wide_half(i, rows, columns, depth, A, B, start, C)
         _wide_row(i, rows, columns, depth, A, B, start, C)
@@ -210,6 +188,28 @@ def multiply(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: M
             multiply_panel(rows, min(wide, columns - n), min(DEPTH, depth - k), a, b, s, c)
             s = c
         n += wide
+
+
+@kernel
+def multiply_few(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
+    """The same for few columns and an A with contiguous rows: column by column, as many rows at a time as a register
+    has lanes. The sums have another order than those of tiles, and so not the same bits."""
+    width, most = lanes(C.data), 4 * lanes(C.data)
+    row = width if B.row == PACKED else B.row
+    for j in range(columns):
+        s, c = Matrix(start.data, start.offset + j, start.row, 1), Matrix(C.data, C.offset + j, C.row, 1)
+        for k in range(0, max(depth, 1), most):
+            deep = min(most, depth - k)
+            column = load_strided(B.data, B.offset + k * row + j, row, deep, 4)
+            for i in range(0, rows, width):
+                high = min(width, rows - i)
+                z = _load_column(below(s, i), high)
+                z = z + inner_products(A.data, A.offset + i * A.row + k, A.row, high, deep, column)
+                if C.row == 1:
+                    store_first(C.data, c.offset + i, high, z)
+                else:
+                    store_strided(C.data, c.offset + i * C.row, C.row, high, z)
+            s = c
 
 
 @kernel
