@@ -143,7 +143,7 @@ def matmul_bias(
         pack(K, n, end, N, widest, W, packed, 0)
         W = Matrix(packed, n * K, PACKED, 1)
     A, Z = Matrix(x, top * K, K, 1), Matrix(z, top * N + n, N, 1)
-    if N * FEW <= lanes(w):  # not end - n: the bits are the same for any number of threads
+    if lanes(w) >= N * FEW:  # not end - n: the bits are the same for any number of threads
         multiply_few(bottom - top, end - n, K, A, W, Matrix(b, n, 0, 1), Z)
     else:
         _multiply_any(bottom - top, end - n, K, A, W, Matrix(b, n, 0, 1), Z, block)

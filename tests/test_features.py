@@ -118,6 +118,18 @@ def test_only_sparse_features_are_compressed(density: float, compressed: bool) -
     assert (len(compress(X, np.dtype("float32"), 2).starts) > 0) == compressed
 
 
+@pytest.mark.parametrize("hidden", [(), (1,), (2, 1)])
+@pytest.mark.parametrize("batch_size", [None, 32])
+def test_the_same_bits_as_dense_with_one_output(hidden: tuple[int, ...], batch_size: int | None) -> None:
+    """Inner products, which add in another order, must not begin at the first layer."""
+    X, y, results = sparse(301, 50, "uint8"), np.arange(301) % 2, set()
+    for without_zeros in (True, False):
+        net = MLP([50, *hidden, 1], output="sigmoid")
+        net.fit(X, y, epochs=3, batch_size=batch_size, sparse=without_zeros, verbose=False)
+        results.add(b"".join(array.tobytes() for array in net.weights + net.biases))
+    assert len(results) == 1
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("hidden", [(), (10,), (33,), (70, 40), (300,)])
