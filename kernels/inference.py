@@ -15,18 +15,18 @@ from .sync import begin_together, end_together, next_part
 
 @entry
 def predict(
-    t: int, threads: int, control: Array, network: Network, data: Data, m: int, batch: Batch, out: Array
-) -> bool:
+    t: int, threads: int, control: Array, network: Network, data: Data, m: int, batch: Batch, out: Array, finite: Array
+) -> None:
     """Rows of out (m * N,), as many as thread t gets at: probabilities, or values where the loss is SQUARED. batch is
-    its own; data holds features alone. Returns whether all its rows' features were seen to be finite."""
+    its own; data holds features alone. finite[t] becomes False if these were not seen to be finite in all its rows:
+    before the threads part, as none but the first returns when the work is done."""
     begin_together(control, t)
-    finite = True
     last = len(network.layers) - 1
     N, width = network.layers[last - 1, N_], lanes(out)
     block = next_part(control, threads, -1)
     while block * BLOCK < m:
         start, B = block * BLOCK, min(BLOCK, m - block * BLOCK)
-        finite &= seen_finite(network, data, start, B, batch.values)
+        finite[t] &= seen_finite(network, data, start, B, batch.values)
         consecutive_rows(network, data, batch, start, B)
         forward(network, batch.values, B, 0, B, 1, 0)
         z = B * network.layers[last, INPUT]
@@ -36,7 +36,6 @@ def predict(
         finish(data.loss, out, start * N, B, N, batch.room)
         block = next_part(control, threads, block)
     end_together(control, t, threads)
-    return finite
 
 
 @entry

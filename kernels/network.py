@@ -107,7 +107,7 @@ def numbers_of(rows: Rows, start: int, K: int, like: Array) -> Matrix:
     """Rows of K features from row `start` on where they are, as a matrix of the type of `like`; its row is 0 if they
     are numbers of another kind, or lie askew."""
     size, kind = like.itemsize, FLOAT32 if like.itemsize == 4 else FLOAT64
-    if rows.kind != kind or rows.factor != 1.0 or rows.stride % size != 0 or rows.address % size != 0:
+    if rows.kind != kind or rows.factor != 1.0 or rows.stride <= 0 or rows.stride % size or rows.address % size:
         return Matrix(like, 0, 0, 1)
     return Matrix(numbers_at(rows.address + start * rows.stride, K, like), 0, rows.stride // size, 1)
 

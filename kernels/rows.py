@@ -76,11 +76,10 @@ def prefetch_rows(network: Network, data: Data, order: Array, begin: int, end: i
 
 @kernel
 def fetch_features(network: Network, data: Data, numbers: Array, inputs: Array, begin: int, end: int) -> None:
-    """Bring rows numbers[begin:end] of the features to their places in a block of inputs, unless they are lists."""
+    """Bring rows numbers[begin:end] of the features to their places in a block of inputs."""
     K = network.layers[0, K_]
-    if not listed(data):
-        for i in range(begin, end):
-            widen_row(data.rows, numbers[i], inputs, i * K, K)
+    for i in range(begin, end):
+        widen_row(data.rows, numbers[i], inputs, i * K, K)
 
 
 @kernel
@@ -122,7 +121,7 @@ def seen_finite(network: Network, data: Data, start: int, B: int, like: Array) -
     """Whether so many rows from `start` on are seen to be finite; those that are not read where they are never are."""
     K = network.layers[0, K_]
     A = numbers_of(data.rows, start, K, like)
-    if A.row == 0 or len(data.lists.starts) > 0:
+    if A.row == 0 or listed(data):
         return False
     if A.row == K:
         return finite_numbers(A.data, 0, B * K)
@@ -139,7 +138,7 @@ def consecutive_rows(network: Network, data: Data, batch: Batch, start: int, B: 
     for i in range(B):
         batch.numbers[i] = start + i
     A = numbers_of(data.rows, start, K, batch.values)
-    if A.row > 0 and len(data.lists.starts) == 0:
+    if A.row != 0 and not listed(data):
         layer_forward(network, 0, A, batch.values, B, 0, B, 0, N)
     else:
         input_layer(network, data, batch, batch.values, B, 0, B, 0, N)

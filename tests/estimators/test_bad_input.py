@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 
 from fastnn import MLPClassifier, MLPRegressor
+from fastnn.compiled import forward
 
 Array = NDArray[Any]
 Data = tuple[Array, Array]
@@ -78,6 +79,21 @@ def test_rows_and_targets(digits: Data) -> None:
         for rows in (spoilt[:5], spoilt, wide[:, : X.shape[1]], wide[:, ::2], spoilt.astype("f4")):
             with pytest.raises(ValueError, match=r"NaN|infinity"):
                 net.predict(rows)
+
+
+def test_a_number_that_any_thread_meets_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which thread meets it is a matter of chance, and a helper goes on after the caller has returned."""
+    monkeypatch.setattr(forward, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(forward, "WORTH_WAKING", 1)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 24)).astype("f4")
+    net = MLPClassifier((64,), max_iter=1, n_threads=2).fit(X, X[:, 0] > 0)
+    for row in rng.integers(0, len(X), 100):
+        X[row, 3], before = np.nan, X[row, 3]
+        with pytest.raises(ValueError, match="NaN"):
+            net.predict_proba(X)
+        X[row, 3] = before
+    net.predict_proba(X)
 
 
 def test_a_batch_without_weight_teaches_nothing(digits: Data) -> None:
