@@ -1,4 +1,4 @@
-"""How kernels read features: rows of numbers as they are, or lists without the zeros. See kernels/sparse.py."""
+"""How kernels read features: rows of numbers as they are, or lists without the zeros. See kernels/lists.py."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from . import workers
 from .csr import CSR, MOST_SHORT
-from .kernels import compressing, sparse
+from .kernels import compressing
 from .kernels.bits import CHUNK
+from .kernels.lists import Lists, flip_blocks
 from .kernels.network import FLOAT32, FLOAT64, UINT8, Rows
-from .kernels.sparse import Lists
 from .packing import aligned
 
 Array = NDArray[Any]
@@ -117,8 +117,8 @@ def compress_blocks(lists: Lists, m: int, K: int, block: int, threads: int) -> L
     out = _room(-(-m // block) * (K + 1), len(lists.places), block, lists.table.dtype, coded=len(lists.codes) > 0)
     numbers = [np.zeros(block, np.int64) for _ in range(threads)]
     cuts = [np.zeros(2 * block, np.int64) for _ in range(threads)]
-    sparse.compress_blocks(0, 1, lists, 0, K, block, numbers[0], cuts[0], out)  # compiles, in the main thread
-    workers.run(lambda t: sparse.compress_blocks(t, threads, lists, m, K, block, numbers[t], cuts[t], out), threads)
+    flip_blocks(0, 1, lists, 0, K, block, numbers[0], cuts[0], out)  # compiles, in the main thread
+    workers.run(lambda t: flip_blocks(t, threads, lists, m, K, block, numbers[t], cuts[t], out), threads)
     return out
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from .compile import Array, entry, kernel
 from .panels import (
     DEPTH,
-    FEW,
     PACKED,
     STRIP,
     Matrix,
+    are_few,
     below,
     multiply,
     multiply_few,
@@ -143,7 +143,7 @@ def matmul_bias(
         pack(K, n, end, N, widest, W, packed, 0)
         W = Matrix(packed, n * K, PACKED, 1)
     A, Z = Matrix(x, top * K, K, 1), Matrix(z, top * N + n, N, 1)
-    if lanes(w) >= N * FEW:  # not end - n: the bits are the same for any number of threads
+    if are_few(N, w):
         multiply_few(bottom - top, end - n, K, A, W, Matrix(b, n, 0, 1), Z)
     else:
         _multiply_any(bottom - top, end - n, K, A, W, Matrix(b, n, 0, 1), Z, block)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from .activations import FROM_INPUT, activate, activate_backward
 from .compile import Array, kernel
 from .dropout import drop
-from .panels import FEW, PACKED, Matrix, multiply, multiply_few, panel_width, transpose
+from .panels import PACKED, Matrix, are_few, multiply, multiply_few, panel_width, transpose
 from .simd import (
     full,
     lanes,
@@ -133,7 +133,7 @@ def layer_forward(
         W = Matrix(params, layers[layer, WEIGHTS] + n * K, PACKED, 1)
     Z = Matrix(values, B * layers[layer + 1, KEPT] + begin * N + n, N, 1)
     b = Matrix(params, layers[layer, BIAS] + n, 0, 1)
-    if layer > 0 and lanes(values) >= N * FEW:  # not the first, whose sums have the same order where zeros are left out
+    if layer > 0 and are_few(N, values):  # not the first, whose sums have the same order where zeros are left out
         multiply_few(end - begin, columns, K, A, W, b, Z)
     else:
         multiply(end - begin, columns, K, A, W, b, Z)

@@ -98,16 +98,6 @@ _narrow, _narrow_quarter, _narrow_row = _make_tiles(2 * TILE_ROWS, 1), _make_til
 
 
 @kernel
-def _load_column(A: Matrix, rows: int) -> Any:
-    """Its first column, of up to as many rows as a register has lanes."""
-    if A.row == 0:
-        return full(A.data, item(A.data, A.offset), 1)
-    if A.row == 1:
-        return load_first(A.data, A.offset, rows, 0.0, 1)
-    return load_strided(A.data, A.offset, A.row, rows, 1)
-
-
-@kernel
 def multiply_panel(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
     """C = start + A @ B for one panel: up to two registers of columns, any number of rows.
 
@@ -191,9 +181,27 @@ def multiply(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: M
 
 
 @kernel
+def are_few(columns: int, like: Array) -> bool:
+    """Whether a product with so many columns is one for `multiply_few`. A matter of the whole product, not of a part of
+    it or a panel: the bits differ."""
+    few: bool = columns * FEW <= lanes(like)
+    return few
+
+
+@kernel
+def _load_column(A: Matrix, rows: int) -> Any:
+    """Its first column, of up to as many rows as a register has lanes."""
+    if A.row == 0:
+        return full(A.data, item(A.data, A.offset), 1)
+    if A.row == 1:
+        return load_first(A.data, A.offset, rows, 0.0, 1)
+    return load_strided(A.data, A.offset, A.row, rows, 1)
+
+
+@kernel
 def multiply_few(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
     """The same for few columns and an A with contiguous rows: column by column, as many rows at a time as a register
-    has lanes. The sums have another order than those of tiles, and so not the same bits."""
+    has lanes. The sums have another order than those of tiles."""
     width, most = lanes(C.data), 4 * lanes(C.data)
     row = width if B.row == PACKED else B.row
     for j in range(columns):

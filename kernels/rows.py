@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from .compile import Array, kernel
 from .finite import finite_numbers
+from .lists import Lists, prefetch_list
 from .losses import loss_backward
 from .network import (
     INPUT,
@@ -20,7 +21,7 @@ from .network import (
     widen_row,
 )
 from .panels import Matrix
-from .sparse import Lists, first_layer, prefetch_list
+from .sparse import first_layer
 
 # Rows that pass through a network together in full-batch training and prediction: 128 x 784 float32 are 400 KB of L2.
 BLOCK = 128

@@ -6,14 +6,14 @@ Every number is added in the same order as by the dense kernels, which add the z
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from .arithmetic import multiply_add
-from .compile import Array, entry, kernel
-from .network import BIAS, K_, KEPT, LINE, N_, PANEL, WEIGHTS, Network
+from .compile import Array, kernel
+from .lists import Lists, first_from
+from .network import BIAS, K_, KEPT, N_, PANEL, WEIGHTS, Network
 from .panels import Matrix, panel_width
-from .simd import full, item, lanes, load, load_first, prefetch_later, set_item, store, store_first
-from .sync import share
+from .simd import full, item, lanes, load, load_first, set_item, store, store_first
 
 # Registers of the widest panel: so many sums of a row of W or dW run at once, 1.8 times as fast as two by two.
 WIDEST = 8
@@ -21,105 +21,6 @@ WIDEST = 8
 # Bytes of W that are used for all rows of a batch before the next, and stay in L1 meanwhile, and how many entries of a
 # row they must meet to be worth it: 784 x 512, 128 rows of MNIST, 286 to 235 us.
 NEAR, WORTH_A_VISIT = 3 << 14, 8
-
-
-class Lists(NamedTuple):
-    """The numbers of a matrix that are not zero: lists of them, one a row, or one a column.
-
-    starts (lists + 1,): list i's entries are starts[i]..starts[i + 1]. places (entries,): an entry's column, or its
-    row, ascending in a list. codes (entries,) uint8 and table (256,): entry j is table[codes[j]]; or values (entries,).
-    """
-
-    starts: Array
-    places: Array
-    codes: Array
-    values: Array
-    table: Array
-
-
-@kernel
-def prefetch_list(lists: Lists, i: int) -> None:
-    """Ask for list i's entries."""
-    places, codes, values = lists.places, lists.codes, lists.values
-    begin, end = lists.starts[i], lists.starts[i + 1]
-    for j in range(begin, end, LINE // places.itemsize):
-        prefetch_later(places, j)
-    if len(codes) > 0:
-        for j in range(begin, end, LINE):
-            prefetch_later(codes, j)
-    else:
-        for j in range(begin, end, LINE // values.itemsize):
-            prefetch_later(values, j)
-
-
-# --- from rows to columns
-
-
-@kernel
-def first_from(places: Array, begin: int, end: int, place: int) -> int:
-    """The first of the entries begin..end, whose places ascend, that is not before `place`."""
-    if begin == end or item(places, end - 1) < place:  # mostly all are asked for, or those of half the columns
-        return end
-    while begin < end and item(places, begin) < place:
-        middle = (begin + end) // 2
-        if item(places, middle) < place:
-            begin = middle + 1
-        else:
-            end = middle
-    return begin
-
-
-@kernel
-def flip(
-    lists: Lists, numbers: Array, count: int, first: int, last: int, cuts: Array, out: Lists, start0: int, base: int
-) -> None:
-    """From rows to columns, by counting: columns first..last of the rows numbers[:count], which become rows 0..count.
-
-    Column k's list is number start0 + k - first of `out`, the entries of the first one go to `base` and on.
-    cuts (2 * count,): scratch.
-    """
-    starts, places, codes, values = lists.starts, lists.places, lists.codes, lists.values
-    out_starts, out_places, out_codes, out_values = out.starts, out.places, out.codes, out.values
-    coded, at = len(codes) > 0, start0 - first
-    for k in range(start0, start0 + last - first):
-        out_starts[k] = 0
-    for i in range(count):
-        begin = first_from(places, starts[numbers[i]], starts[numbers[i] + 1], first)
-        end = first_from(places, begin, starts[numbers[i] + 1], last)
-        cuts[2 * i], cuts[2 * i + 1] = begin, end
-        for j in range(begin, end):
-            k = at + item(places, j)
-            set_item(out_starts, k, item(out_starts, k) + 1)
-    total = base
-    for k in range(start0, start0 + last - first):
-        total += out_starts[k]
-        out_starts[k] = total
-    out_starts[start0 + last - first] = total
-    for i in range(count - 1, -1, -1):  # backwards, so that the ends that are there become starts
-        for j in range(cuts[2 * i], cuts[2 * i + 1]):
-            k = at + item(places, j)
-            to = item(out_starts, k) - 1
-            set_item(out_starts, k, to)
-            set_item(out_places, to, i)
-            if coded:
-                set_item(out_codes, to, item(codes, j))
-            else:
-                set_item(out_values, to, item(values, j))
-
-
-@entry
-def compress_blocks(
-    t: int, threads: int, rows: Lists, m: int, K: int, block: int, numbers: Array, cuts: Array, out: Lists
-) -> None:
-    """Thread t's blocks of rows, column by column: list b * (K + 1) + k is column k of block b. numbers (block,) and
-    cuts (2 * block,): scratch."""
-    blocks = (m + block - 1) // block
-    first, last = share(blocks, 1, t, threads)
-    for b in range(first, last):
-        begin, end = b * block, min(m, (b + 1) * block)
-        for i in range(begin, end):
-            numbers[i - begin] = i
-        flip(rows, numbers, end - begin, 0, K, cuts, out, b * (K + 1), rows.starts[begin])
 
 
 # --- multiplying: out[i, :] = start[i, :] + the sum of x * B[place, :] over a list's entries

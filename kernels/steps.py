@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .compile import Array, kernel
+from .lists import Lists, flip
 from .network import (
     BIAS,
     GRADIENT,
@@ -24,7 +25,7 @@ from .optimizers import Rule, update
 from .panels import STRIP, Matrix, below, copy_strip, multiply_panel, pack, panel_width, sum_columns
 from .rows import Batch, Data, listed
 from .simd import lanes, load_first, prefetch, store_first
-from .sparse import Lists, add_columns, flip, multiply_lists, scatter_rows
+from .sparse import add_columns, multiply_lists, scatter_rows
 from .sync import share
 
 # So many numbers before their use gradients are asked for, which come from other cores: 64-100-10, 9.5 to 8 us.
@@ -313,7 +314,25 @@ def _make_weights_step(
 
 
 batch_step = _make_weights_step(batch_begin, batch_strips, batch_weights, batch_bias)
-shards_step = _make_weights_step(shards_begin, shards_strips, shards_weights, shards_bias)
+_shards_step = _make_weights_step(shards_begin, shards_strips, shards_weights, shards_bias)
+
+
+@kernel
+def shards_step(
+    network: Network,
+    shards: Shards,
+    parts: Parts,
+    rule: Rule,
+    decay: float,
+    memory: Memory,
+    step: int,
+    t: int,
+    threads: int,
+    scratch: Scratch,
+) -> None:
+    """Thread t's part of all layers."""
+    for layer in range(len(network.layers) - 1):
+        _shards_step(network, layer, shards, parts, rule, decay, memory, step, t, threads, scratch)
 
 
 @kernel

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 
 from .compile import Array, entry, kernel
+from .lists import flip
 from .network import K_, N_, Network, backward, layer_backward
 from .optimizers import Rule
 from .penalty import Terms, objective, square_weights
 from .rows import BLOCK, Batch, Data, input_layer, listed, prefetch_rows, rows_loss, step_scale, total
 from .simd import TILE_ROWS
-from .sparse import flip
 from .steps import (
     Memory,
     Parts,
@@ -109,8 +109,8 @@ def train_minibatches(
         shrink = decay + terms.penalty * scale
         for layer in range(len(network.layers) - 2, -1, -1):
             if 0 < layer <= parts.middle:
-                k, end = own_rows(network, layer, t, threads)
-                layer_backward(network, layer, own.values, B, 0, B, k, end - k, number)
+                k, last_row = own_rows(network, layer, t, threads)
+                layer_backward(network, layer, own.values, B, 0, B, k, last_row - k, number)
             batch_step(network, layer, source, parts, rule, shrink, memory, number, t, threads, scratch)
             if 0 < layer <= parts.middle:
                 barrier(control, threads)
@@ -215,9 +215,7 @@ def train_replicas(
             break
         if t == 0 and terms.penalty > 0.0:
             square_weights(network, terms.squares, 0, 1)
-        shrink = decay + terms.penalty * scale
-        for layer in range(len(network.layers) - 1):
-            shards_step(network, layer, now, parts, rule, shrink, memory, number, 0, 1, scratch)
+        shards_step(network, now, parts, rule, decay + terms.penalty * scale, memory, number, 0, 1, scratch)
         if t == 0:
             loss = total(now.losses, 0, shards.parts)
             losses_out[epoch] += objective(terms, len(data.weights) > 0, loss, B, scale)
@@ -294,9 +292,7 @@ def train_full_batch(
         if not math.isfinite(loss):
             atomic_store(control, DIVERGED, 1)
             break
-        for layer in range(len(network.layers) - 1):
-            number = memory.steps + epoch + 1
-            shards_step(network, layer, shards, parts, rule, decay, memory, number, t, threads, scratch)
+        shards_step(network, shards, parts, rule, decay, memory, memory.steps + epoch + 1, t, threads, scratch)
         if t == 0:
             losses_out[epoch] = loss
             right_out[epoch] = shards.right[: shards.parts].sum()

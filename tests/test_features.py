@@ -10,7 +10,7 @@ from fastnn import MLP, features
 from fastnn.features import compress, compress_blocks, rows_of
 from fastnn.kernels import compressing
 from fastnn.kernels.bits import CHUNK
-from fastnn.kernels.sparse import Lists
+from fastnn.kernels.lists import Lists
 
 Array = NDArray[Any]
 KINDS = ["uint8", "float32", "float64"]

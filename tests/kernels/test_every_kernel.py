@@ -17,13 +17,13 @@ from fastnn.kernels.compile import FASTMATH, entry, kernel
 ENTRIES = {
     "activations": "activate_together activate_backward_together",
     "finite": "all_finite",
-    "inference": "predict evaluate",
+    "inference": "predict predict_few evaluate",
     "losses": "loss_together",
     "matmul": "matmul_bias matmul_bias_backward",
     "softmax": "softmax_together softmax_backward_together",
     "compressing": "count_nonzeros compress_rows",
-    "sparse": "compress_blocks",
-    "training": "train_minibatches train_full_batch",
+    "lists": "flip_blocks",
+    "training": "train_minibatches train_replicas train_full_batch gradient",
 }
 
 
