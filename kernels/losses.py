@@ -25,15 +25,17 @@ COPIED = 2048
 
 
 @kernel
-def _argmax_and_mean(room: Array, N: int) -> Any:
-    """Which of N columns is each row's largest, the first of equals, and the rows' means; see softmax.py for room."""
+def _best_chosen_mean(room: Array, N: int, label: Any) -> Any:
+    """Which of N columns is each row's largest, the first of equals, the number in the labelled one, and the mean; see
+    softmax.py for room."""
     width = lanes(room)
     largest, best, mean = load(room, 0, 1), full(room, 0.0, 1), load(room, 0, 1) / float(N)
+    chosen = largest
     for j in range(1, N):
         z = load(room, j * width, 1)
         best, largest = where(z > largest, float(j), best), where(z > largest, z, largest)
-        mean = multiply_add(1.0 / N, z, mean)
-    return best, mean
+        chosen, mean = where(label == float(j), z, chosen), multiply_add(1.0 / N, z, mean)
+    return best, chosen, mean
 
 
 @kernel
@@ -51,27 +53,31 @@ def softmax_cross_entropy(
 ) -> int:
     """loss = log(sum(exp(z))) - sum(y * z), dz = (softmax(z) - y) * scale for y = (1 - smoothing) * onehot + smoothing
     / N. room ((N + ROOM) * lanes,): scratch."""
-    width, right = lanes(z), 0
-    of_best, of_largest, of_log = N * width, (N + 1) * width, (N + 2) * width
+    width, right = lanes(z), full(room, 0.0, 1)
+    of_label, of_chosen, of_largest, hot = N * width, N * width, (N + 1) * width, (1.0 - smoothing) * scale
+    of_log = of_largest + width
     for i in range(0, rows, width):
-        begin, high, loss = offset + i * N, min(width, rows - i), loss0 + i
+        begin, high = offset + i * N, min(width, rows - i)
+        for r in range(high):
+            room[of_label + r] = labels[i + r]
         gather(z, begin, high, N, room)
-        for r in range(high):
-            losses[loss + r] = z[begin + r * N + labels[i + r]]
-        best, mean = _argmax_and_mean(room, N)
+        label = load_first(room, of_label, high, -1.0, 1)
+        best, chosen, mean = _best_chosen_mean(room, N, label)
+        right = right + where(best == label, 1.0, 0.0 * best)
         largest, whole = exponentials(room, N)
-        scatter(room, N, scale / whole, scale * smoothing / N, z, begin, high)
-        # largest - chosen comes first: both may be large where log(whole) is small.
-        store(room, of_best, best)
-        store(room, of_largest, largest - smoothing * mean if smoothing > 0.0 else largest)
+        factor = scale / whole
+        for j in range(N):
+            dz = multiply_add(load(room, j * width, 1), factor, -scale * smoothing / N)
+            store(room, j * width, where(label == float(j), dz - hot, dz))
+        scatter(room, N, z, begin, high)
         store(room, of_log, log(whole))
+        store(room, of_largest, largest)
+        store(room, of_chosen, multiply_add(smoothing, mean, (1.0 - smoothing) * chosen) if smoothing > 0.0 else chosen)
         for r in range(high):
-            label = labels[i + r]
-            z[begin + r * N + label] -= (1.0 - smoothing) * scale
-            less = np.float64(room[of_largest + r]) - (1.0 - smoothing) * losses[loss + r]
-            losses[loss + r] = np.float64(room[of_log + r]) + less
-            right += room[of_best + r] == label
-    return right
+            # largest - chosen comes first: both may be large where log(whole) is small.
+            less = np.float64(room[of_largest + r]) - np.float64(room[of_chosen + r])
+            losses[loss0 + i + r] = np.float64(room[of_log + r]) + less
+    return int(sum_lanes(right))
 
 
 @kernel

@@ -40,12 +40,9 @@ def exponentials(room: Array, N: int) -> Any:
 
 
 @kernel
-def scatter(room: Array, N: int, factor: Any, less: float, out: Array, begin: int, rows: int) -> None:
-    """Bring factor * (what is in room) - less, where factor is one number a row, to rows that begin there."""
-    width = lanes(room)
-    for j in range(0, N * width, width):
-        store(room, j, multiply_add(load(room, j, 1), factor, -less))
-    transpose(N, rows, Matrix(room, 0, width, 1), Matrix(out, begin, N, 1))
+def scatter(room: Array, N: int, out: Array, begin: int, rows: int) -> None:
+    """Bring what is in room to rows that begin there."""
+    transpose(N, rows, Matrix(room, 0, lanes(room), 1), Matrix(out, begin, N, 1))
 
 
 @kernel
@@ -56,7 +53,10 @@ def softmax(z: Array, p: Array, offset: int, rows: int, N: int, room: Array) -> 
         begin, high = offset + i * N, min(width, rows - i)
         gather(z, begin, high, N, room)
         _, whole = exponentials(room, N)
-        scatter(room, N, 1.0 / whole, 0.0, p, begin, high)
+        factor = 1.0 / whole
+        for j in range(0, N * width, width):
+            store(room, j, load(room, j, 1) * factor)
+        scatter(room, N, p, begin, high)
 
 
 @kernel
