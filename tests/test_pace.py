@@ -1,8 +1,12 @@
 """How many threads are used: whatever a machine of known speed makes fastest."""
 
-from fastnn.pace import AGAIN_SECONDS, TRIAL_SECONDS, Pace
+import time
 
-START = 3e-5  # seconds to start threads, which a run of one step is mostly made of
+import pytest
+
+from fastnn.pace import AGAIN_SECONDS, KINDS, TRIAL_SECONDS, Pace, keep, recall
+
+START = 6e-5  # seconds to start threads, which a run of one step is mostly made of
 
 
 def train(pace: Pace, step_seconds: dict[int, float], seconds: float) -> dict[int, float]:
@@ -42,3 +46,42 @@ def test_long_steps_are_not_tried_with_fewer_threads() -> None:
 def test_a_single_thread() -> None:
     assert Pace(1).next() == (1, 1)
     assert train(Pace(1), {1: 50e-6}, 1.0)[1] > 0.9
+
+
+def test_one_slow_moment_changes_nothing() -> None:
+    pace = Pace(2)
+    pace.measured(2, 37, 75e-3)  # another program had the core
+    used = train(pace, {1: 80e-6, 2: 46e-6}, 0.5)
+    assert used[1] < 0.05 * used[2]
+
+
+def test_the_next_work_of_a_kind_knows() -> None:
+    kind = "test_the_next_work_of_a_kind_knows"
+    assert recall(kind, 2).next() == (2, 1)
+    pace = Pace(2)
+    train(pace, {1: 5e-6, 2: 8e-6}, 0.2)
+    keep(kind, 2, pace)
+    train(pace, {1: 5e-6, 2: 2e-6}, 3.0)  # what goes on with it does not change what was kept
+    threads, steps = recall(kind, 2).next()
+    assert threads == 1
+    assert steps > 1000
+    assert recall(kind, 3).next() == (3, 1)
+
+
+def test_what_is_old_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = Pace(2)
+    train(pace, {1: 100e-6, 2: 60e-6}, 0.2)
+    keep("old", 2, pace)
+    assert recall("old", 2).next()[0] == 2
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 2 * AGAIN_SECONDS)
+    assert recall("old", 2).next()[0] == 1
+
+
+def test_so_many_kinds_are_kept() -> None:
+    pace = Pace(2)
+    train(pace, {1: 5e-6, 2: 8e-6}, 0.2)
+    for number in range(KINDS + 1):
+        keep(number, 2, pace)
+    assert recall(0, 2).next()[0] == 2
+    assert recall(1, 2).next()[0] == 1
