@@ -29,6 +29,14 @@ class Rule(NamedTuple):
     scaled_epsilon: bool
 
 
+class Move(NamedTuple):
+    """A rule at one step; rate and unbias are those of Adam, which take two powers and a root."""
+
+    rule: Rule
+    rate: float
+    unbias: float
+
+
 # The least normal numbers: below, nothing is left of a square but its order of magnitude.
 LEAST_SINGLE, LEAST_DOUBLE = 2.0**-126, 2.0**-1022
 AVX512 = REGISTER_BYTES == 64
@@ -51,54 +59,66 @@ def root(x: Any) -> Any:
     return where(x < by_dtype(x, LEAST_SINGLE, LEAST_DOUBLE), 0.0, where(x < math.inf, s, x))
 
 
-# --- one rule each: from the parameters w, their gradient dw and what is remembered to w, m and v after the step; rate
-# and unbias are those of Adam
+@kernel
+def at_step(rule: Rule, step: int) -> Move:
+    """The rule at step number `step`, from 1."""
+    if rule.number < ADAM:
+        return Move(rule, 0.0, 1.0)
+    rate = rule.learning_rate / (1.0 - rule.beta_1**step)
+    unbias = 1.0 / (1.0 - rule.beta_2**step) ** 0.5
+    return Move(rule, rate / unbias, 1.0) if rule.scaled_epsilon else Move(rule, rate, unbias)
+
+
+# --- one rule each: from the parameters w, their gradient dw and what is remembered to w, m and v after the step
 
 
 @kernel
-def _sgd(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float, unbias: float) -> Any:
+def _sgd(move: Move, decay: float, w: Any, dw: Any, m: Any, v: Any) -> Any:
+    rule = move.rule
     dw = multiply_add(decay, w, dw)
     return multiply_add(-rule.learning_rate, dw, w), m, v
 
 
 @kernel
-def _momentum(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float, unbias: float) -> Any:
+def _momentum(move: Move, decay: float, w: Any, dw: Any, m: Any, v: Any) -> Any:
+    rule = move.rule
     velocity = multiply_add(rule.momentum, m, -rule.learning_rate * multiply_add(decay, w, dw))
     return w + velocity, velocity, v
 
 
 @kernel
-def _nesterov(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float, unbias: float) -> Any:
+def _nesterov(move: Move, decay: float, w: Any, dw: Any, m: Any, v: Any) -> Any:
+    rule = move.rule
     back = -rule.learning_rate * multiply_add(decay, w, dw)
     velocity = multiply_add(rule.momentum, m, back)
     return w + multiply_add(rule.momentum, velocity, back), velocity, v
 
 
 @kernel
-def _rmsprop(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float, unbias: float) -> Any:
+def _rmsprop(move: Move, decay: float, w: Any, dw: Any, m: Any, v: Any) -> Any:
+    rule = move.rule
     dw = multiply_add(decay, w, dw)
     square = multiply_add(rule.rho, m, (1.0 - rule.rho) * dw * dw)
     return w - rule.learning_rate * dw / (root(square) + rule.epsilon), square, v
 
 
 @kernel
-def _adam(rule: Rule, decay: float, w: Any, dw: Any, m: Any, v: Any, rate: float, unbias: float) -> Any:
+def _adam(move: Move, decay: float, w: Any, dw: Any, m: Any, v: Any) -> Any:
+    rule = move.rule
     if rule.number == ADAM:
         dw = multiply_add(decay, w, dw)
     else:
         w = multiply_add(-rule.learning_rate * decay, w, w)
     mean = multiply_add(rule.beta_1, m, (1.0 - rule.beta_1) * dw)
     square = multiply_add(rule.beta_2, v, (1.0 - rule.beta_2) * dw * dw)
-    return w - rate * mean / multiply_add(unbias, root(square), rule.epsilon), mean, square
+    return w - move.rate * mean / multiply_add(move.unbias, root(square), rule.epsilon), mean, square
 
 
 def _make_update(step: Callable[..., Any], slots: int) -> Callable[..., None]:
     @kernel
     def apply(
-        rule: Rule,
+        move: Move,
         decay: float,
-        rate: float,
-        unbias: float,
         p: Array,
         p0: int,
         g: Array,
@@ -115,7 +135,7 @@ def _make_update(step: Callable[..., Any], slots: int) -> Callable[..., None]:
             w, dw = load(p, p0 + i, 1), load(g, g0 + i, 1)
             first = load(m, m0 + i, 1) if slots > 0 else dw
             second = load(v, m0 + i, 1) if slots > 1 else dw
-            w, first, second = step(rule, decay, w, dw, first, second, rate, unbias)
+            w, first, second = step(move, decay, w, dw, first, second)
             store(p, p0 + i, w)
             if slots > 0:
                 store(m, m0 + i, first)
@@ -125,7 +145,7 @@ def _make_update(step: Callable[..., Any], slots: int) -> Callable[..., None]:
         w, dw = load_first(p, p0 + i, n, 0.0, 1), load_first(g, g0 + i, n, 0.0, 1)
         first = load_first(m, m0 + i, n, 0.0, 1) if slots > 0 else dw
         second = load_first(v, m0 + i, n, 0.0, 1) if slots > 1 else dw
-        w, first, second = step(rule, decay, w, dw, first, second, rate, unbias)
+        w, first, second = step(move, decay, w, dw, first, second)
         store_first(p, p0 + i, n, w)
         if slots > 0:
             store_first(m, m0 + i, n, first)
@@ -141,20 +161,17 @@ _rmsprop_all, _adam_all = _make_update(_rmsprop, 1), _make_update(_adam, 2)
 
 @kernel
 def update(
-    rule: Rule, step: int, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, v: Array, m0: int, count: int
+    move: Move, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, v: Array, m0: int, count: int
 ) -> None:
     """Move p[p0 : p0 + count] along g[g0 : g0 + count]; m and v, from m0 on, are used where the rule has them."""
-    if rule.number == SGD:
-        _sgd_all(rule, decay, 0.0, 0.0, p, p0, g, g0, m, v, m0, count)
-    elif rule.number == MOMENTUM:
-        _momentum_all(rule, decay, 0.0, 0.0, p, p0, g, g0, m, v, m0, count)
-    elif rule.number == NESTEROV:
-        _nesterov_all(rule, decay, 0.0, 0.0, p, p0, g, g0, m, v, m0, count)
-    elif rule.number == RMSPROP:
-        _rmsprop_all(rule, decay, 0.0, 0.0, p, p0, g, g0, m, v, m0, count)
+    number = move.rule.number
+    if number == SGD:
+        _sgd_all(move, decay, p, p0, g, g0, m, v, m0, count)
+    elif number == MOMENTUM:
+        _momentum_all(move, decay, p, p0, g, g0, m, v, m0, count)
+    elif number == NESTEROV:
+        _nesterov_all(move, decay, p, p0, g, g0, m, v, m0, count)
+    elif number == RMSPROP:
+        _rmsprop_all(move, decay, p, p0, g, g0, m, v, m0, count)
     else:
-        rate = rule.learning_rate / (1.0 - rule.beta_1**step)
-        unbias = 1.0 / (1.0 - rule.beta_2**step) ** 0.5
-        if rule.scaled_epsilon:
-            rate, unbias = rate / unbias, 1.0
-        _adam_all(rule, decay, rate, unbias, p, p0, g, g0, m, v, m0, count)
+        _adam_all(move, decay, p, p0, g, g0, m, v, m0, count)

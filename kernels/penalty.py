@@ -26,20 +26,33 @@ class Terms(NamedTuple):
 
 
 @kernel
-def _sum_squares(network: Network, layer: int, begin: int, end: int) -> float:
-    """Of rows begin..end of a layer's W, without what fills its panels up."""
+def _sum_squares(network: Network, layer: int, begin: int, end: int, first: int, last: int) -> float:
+    """Of rows begin..end and columns first..last of a layer's W, a register of columns after the other, however wide
+    its panels are."""
     params, K, N = network.params, network.layers[layer, K_], network.layers[layer, N_]
     sums, n = full(params, 0.0, 1), 0
-    while n < N:
+    while n < last:
         wide = panel_width(params, N - n, network.layers[layer, PANEL])
-        for k in range(begin, end):
-            row = network.layers[layer, WEIGHTS] + n * K + k * wide
-            for j in range(0, min(wide, N - n), lanes(params)):
-                some = load_first(params, row + j, min(lanes(params), N - n - j), 0.0, 1)
+        for j in range(max(n, first), min(n + wide, last), lanes(params)):
+            at = network.layers[layer, WEIGHTS] + n * K + j - n
+            for k in range(begin, end):
+                some = load_first(params, at + k * wide, min(lanes(params), last - j), 0.0, 1)
                 sums = multiply_add(some, some, sums)
         n += wide
     result: float = sum_lanes(sums)
     return result
+
+
+@kernel
+def square_slice(network: Network, squares: Array, at: int, first: int, last: int) -> None:
+    """To squares[at] and on: those of hidden units first..last of a network with one hidden layer, their columns of the
+    first W and their rows of the second."""
+    for k in range(0, network.layers[0, K_], ROWS_SQUARED):
+        squares[at] = _sum_squares(network, 0, k, min(network.layers[0, K_], k + ROWS_SQUARED), first, last)
+        at += 1
+    for k in range(first, last, ROWS_SQUARED):
+        squares[at] = _sum_squares(network, 1, k, min(last, k + ROWS_SQUARED), 0, network.layers[1, N_])
+        at += 1
 
 
 @kernel
@@ -50,7 +63,8 @@ def square_weights(network: Network, squares: Array, t: int, threads: int) -> No
         K = network.layers[layer, K_]
         begin, end = share(K, ROWS_SQUARED, t, threads)
         for k in range(begin, end, ROWS_SQUARED):
-            squares[first + k // ROWS_SQUARED] = _sum_squares(network, layer, k, min(end, k + ROWS_SQUARED))
+            part = _sum_squares(network, layer, k, min(end, k + ROWS_SQUARED), 0, network.layers[layer, N_])
+            squares[first + k // ROWS_SQUARED] = part
         first += (K + ROWS_SQUARED - 1) // ROWS_SQUARED
 
 

@@ -170,13 +170,19 @@ def step_scale(data: Data, order: Array, begin: int, end: int) -> float:
 def rows_loss(network: Network, data: Data, batch: Batch, B: int, begin: int, end: int, scale: float, step: int) -> int:
     """Rows begin..end of a batch of B from the second layer to their losses, and dZ of their logits; returns how many
     were right."""
-    fetch_outputs(network, data, batch, begin, end)
     forward(network, batch.values, B, begin, end, 1, step)
+    return logits_loss(network, data, batch, B, begin, end, scale)
+
+
+@kernel
+def logits_loss(network: Network, data: Data, batch: Batch, B: int, begin: int, end: int, scale: float) -> int:
+    """Rows begin..end of a batch of B from their logits to their losses, as rows_loss."""
+    fetch_outputs(network, data, batch, begin, end)
     last = len(network.layers) - 1
     N = network.layers[last - 1, N_]
     z = B * network.layers[last, INPUT] + begin * N
     labels, targets = batch.labels[begin:], batch.targets[begin * N :]
-    right = loss_backward(
+    right: int = loss_backward(
         data.loss,
         batch.values,
         z,

@@ -21,7 +21,7 @@ from .network import (
     Network,
     transpose_rows,
 )
-from .optimizers import Rule, update
+from .optimizers import Move, update
 from .panels import STRIP, Matrix, below, copy_strip, multiply_panel, pack, panel_width, sum_columns
 from .rows import Batch, Data, listed
 from .simd import lanes, load_first, prefetch, store_first
@@ -30,6 +30,9 @@ from .sync import share
 
 # So many numbers before their use gradients are asked for, which come from other cores: 64-100-10, 9.5 to 8 us.
 AHEAD = 1024
+
+# So many inputs of a layer lie near enough to each other.
+NARROW = 128
 
 
 class Scratch(NamedTuple):
@@ -51,13 +54,14 @@ class Parts(NamedTuple):
     """How the first layer of a batch is shared: by columns of W, or by rows of the batch and of W.
 
     By columns a thread's part of W stays in its own cache: what it writes is read by nobody else, 45 us a step less for
-    784 x 128. columns: the batch's features by columns, if they are lists, every thread's rows of W in a region of its
-    own. middle: layers 1 to this one go backward by columns, for the same reason: a thread then reads no rows of W.T
-    but those it writes, 298 us for 512 x 512 and 128 rows on two threads, now 242.
+    784 x 128. columns: the batch's features by columns, if they are lists, in regions: one for each thread's rows of W.
+    middle: layers 1 to this one go backward by columns, for the same reason: a thread then reads no rows of W.T but
+    those it writes, 298 us for 512 x 512 and 128 rows on two threads, now 242.
     """
 
     by_columns: bool
     columns: Lists
+    regions: int
     middle: int
 
 
@@ -121,8 +125,8 @@ def own_rows(network: Network, layer: int, t: int, threads: int) -> tuple[int, i
 def flip_part(
     network: Network, data: Data, batch: Batch, B: int, parts: Parts, t: int, threads: int, scratch: Scratch
 ) -> None:
-    """Thread t's columns of the batch's features, if they are lists that are not scattered."""
-    if listed(data) and scattered(network, 0) == 0:
+    """Thread t's columns of the batch's features, if they are lists."""
+    if listed(data):
         begin, end = own_rows(network, 0, t, threads)
         base = len(parts.columns.places) // threads * t
         flip(data.lists, batch.numbers, B, begin, end, scratch.cuts, parts.columns, begin + t, base)
@@ -141,20 +145,31 @@ def batch_begin(
 
 
 @kernel
+def layer_inputs(network: Network, source: Any, layer: int, scratch: Scratch) -> Matrix:
+    """A.T of a layer, where its rows lie in a batch."""
+    _, batch, B, parts = source
+    K = network.layers[layer, K_]
+    if layer == 0 and parts.by_columns:
+        return Matrix(scratch.inputs, 0, 1, K)
+    return Matrix(batch.values, B * network.layers[layer, INPUT], 1, K)
+
+
+@kernel
 def batch_strips(network: Network, source: Any, layer: int, top: int, end: int, scratch: Scratch) -> int:
     """Bring strips of A together for rows of dW from `top` on, as many as there is room for; returns the first without.
 
-    Every panel reads them again, and rows of A lie K apart: 128 hidden units, 92 to 117 GFLOP/s.
+    Every panel reads them again, and rows of A lie K apart: 128 hidden units, 92 to 117 GFLOP/s. Where that is not far
+    it is not worth it: 64-100-10, 58 to 53 us a step on two threads.
     """
-    data, batch, B, parts = source
+    data, _, B, _ = source
     bottom: int = end
     if layer == 0 and listed(data):
         return bottom
     K = network.layers[layer, K_]
+    if K <= NARROW:
+        return bottom
     bottom = min(end, top + len(scratch.strips) // (B * STRIP) * STRIP)
-    A = Matrix(batch.values, B * network.layers[layer, INPUT], 1, K)
-    if layer == 0 and parts.by_columns:
-        A = Matrix(scratch.inputs, 0, 1, K)
+    A = layer_inputs(network, source, layer, scratch)
     for k in range(top, bottom, STRIP):
         copy_strip(min(STRIP, bottom - k), B, below(A, k), scratch.strips, (k - top) * B)
     return bottom
@@ -184,6 +199,8 @@ def batch_weights(
         multiply_lists(parts.columns, scratch.cuts[:0], k + part, rows, wide, scratch.packed, n * B, zero, wide, C)
         return 0
     strip = Matrix(scratch.strips, (k - top) * B, 1, STRIP)
+    if network.layers[layer, K_] <= NARROW:
+        strip = below(layer_inputs(network, source, layer, scratch), k)
     multiply_panel(rows, wide, B, strip, Matrix(scratch.packed, n * B, wide, 1), zero, C)
     return 0
 
@@ -269,10 +286,9 @@ def _make_weights_step(
         layer: int,
         source: Any,
         parts: Parts,
-        rule: Rule,
+        move: Move,
         decay: float,
         memory: Memory,
-        step: int,
         t: int,
         threads: int,
         scratch: Scratch,
@@ -281,14 +297,14 @@ def _make_weights_step(
         params, first, second, tile = network.params, memory.first, memory.second, scratch.tile
         K, N, widest = network.layers[layer, K_], network.layers[layer, N_], network.layers[layer, PANEL]
         n0, last = own_columns(network, parts, layer, t, threads)
-        first_part, last_part = t, t + 1
-        if last - n0 < N:
-            first_part, last_part = 0, threads  # all rows of some columns, not some rows of all columns
+        first_part, last_part, regions = t, t + 1, threads
+        if layer == 0 and parts.by_columns and scattered(network, layer) == 0:  # all rows of some columns
+            first_part, last_part, regions = 0, parts.regions, parts.regions
         begin, end = own_rows(network, layer, t, threads)
         if n0 < last:
             begin_layer(network, source, layer, begin, end, n0, last, scratch)
         for part in range(first_part, last_part):
-            begin, end = own_rows(network, layer, part, threads)
+            begin, end = own_rows(network, layer, part, regions)
             top = begin
             while top < end:
                 bottom, n = bring_strips(network, source, layer, top, end, scratch), n0
@@ -298,7 +314,7 @@ def _make_weights_step(
                     for k in range(top, bottom, STRIP):
                         rows, p = min(STRIP, bottom - k), network.layers[layer, WEIGHTS] + n * K + k * wide
                         g = weights_gradient(network, source, layer, part, begin, top, k, rows, n, wide, scratch)
-                        update(rule, step, decay, params, p, tile, g, first, second, p, rows * wide)
+                        update(move, decay, params, p, tile, g, first, second, p, rows * wide)
                         if layer > 0:
                             transpose_rows(network, layer, k, k + rows, n)
                     n += wide
@@ -308,7 +324,7 @@ def _make_weights_step(
         for n in range(begin, end, wide):
             count, p = min(wide, end - n), network.layers[layer, BIAS] + n
             bias_gradient(network, source, layer, n, count, scratch)
-            update(rule, step, 0.0, params, p, tile, 0, first, second, p, count)
+            update(move, 0.0, params, p, tile, 0, first, second, p, count)
 
     return weights_step
 
@@ -322,17 +338,16 @@ def shards_step(
     network: Network,
     shards: Shards,
     parts: Parts,
-    rule: Rule,
+    move: Move,
     decay: float,
     memory: Memory,
-    step: int,
     t: int,
     threads: int,
     scratch: Scratch,
 ) -> None:
     """Thread t's part of all layers."""
     for layer in range(len(network.layers) - 1):
-        _shards_step(network, layer, shards, parts, rule, decay, memory, step, t, threads, scratch)
+        _shards_step(network, layer, shards, parts, move, decay, memory, t, threads, scratch)
 
 
 @kernel

@@ -11,7 +11,7 @@ import math
 from .compile import Array, entry, kernel
 from .lists import flip
 from .network import K_, N_, Network, backward, layer_backward
-from .optimizers import Rule
+from .optimizers import Rule, at_step
 from .penalty import Terms, objective, square_weights
 from .rows import BLOCK, Batch, Data, input_layer, listed, prefetch_rows, rows_loss, step_scale, total
 from .simd import TILE_ROWS
@@ -25,6 +25,7 @@ from .steps import (
     flip_part,
     own_columns,
     own_rows,
+    scattered,
     shards_step,
     sum_shards,
 )
@@ -88,7 +89,8 @@ def train_minibatches(
             input_layer(network, data, own, scratch.inputs, B, 0, B, n, last_column - n)
         else:
             input_layer(network, data, own, own.values, B, begin, end, 0, network.layers[0, N_])
-        flip_part(network, data, own, B, parts, t, threads, scratch)
+        if scattered(network, 0) == 0:
+            flip_part(network, data, own, B, parts, t, threads, scratch)
         # The next batch's rows come from memory meanwhile: all of them, because every thread reads some of each.
         prefetch_rows(network, data, order, min(at + B, len(order)), min(at + 2 * B, len(order)))
         if parts.by_columns:
@@ -105,13 +107,13 @@ def train_minibatches(
         barrier(control, threads)
         if atomic_load(control, DIVERGED) or atomic_load(control, STOPPING):
             break
-        source = data, own, B, parts
+        source, move = (data, own, B, parts), at_step(rule, number)
         shrink = decay + terms.penalty * scale
         for layer in range(len(network.layers) - 2, -1, -1):
             if 0 < layer <= parts.middle:
                 k, last_row = own_rows(network, layer, t, threads)
                 layer_backward(network, layer, own.values, B, 0, B, k, last_row - k, number)
-            batch_step(network, layer, source, parts, rule, shrink, memory, number, t, threads, scratch)
+            batch_step(network, layer, source, parts, move, shrink, memory, t, threads, scratch)
             if 0 < layer <= parts.middle:
                 barrier(control, threads)
         if t == 0:  # only now, for who looks on divides the sums by the steps
@@ -215,7 +217,8 @@ def train_replicas(
             break
         if t == 0 and terms.penalty > 0.0:
             square_weights(network, terms.squares, 0, 1)
-        shards_step(network, now, parts, rule, decay + terms.penalty * scale, memory, number, 0, 1, scratch)
+        move, shrink = at_step(rule, number), decay + terms.penalty * scale
+        shards_step(network, now, parts, move, shrink, memory, 0, 1, scratch)
         if t == 0:
             loss = total(now.losses, 0, shards.parts)
             losses_out[epoch] += objective(terms, len(data.weights) > 0, loss, B, scale)
@@ -292,7 +295,8 @@ def train_full_batch(
         if not math.isfinite(loss):
             atomic_store(control, DIVERGED, 1)
             break
-        shards_step(network, shards, parts, rule, decay, memory, memory.steps + epoch + 1, t, threads, scratch)
+        move = at_step(rule, memory.steps + epoch + 1)
+        shards_step(network, shards, parts, move, decay, memory, t, threads, scratch)
         if t == 0:
             losses_out[epoch] = loss
             right_out[epoch] = shards.right[: shards.parts].sum()

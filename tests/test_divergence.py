@@ -17,10 +17,11 @@ BATCHES = {None: 1, B: 3, m: 1}
 
 backends = pytest.mark.parametrize("backend", ["numba", "numpy"])
 batches = pytest.mark.parametrize("batch_size", BATCHES)
+layers = pytest.mark.parametrize("hidden", [5, 100])  # in one piece, in slices
 
 
-def network(backend: str) -> MLP:
-    return MLP([K, 5, 1], output="identity", activation="identity", backend=backend)
+def network(backend: str, hidden: int = 5) -> MLP:
+    return MLP([K, hidden, 1], output="identity", activation="identity", backend=backend)
 
 
 def parameters(net: MLP) -> list[Array]:
@@ -43,13 +44,19 @@ RATES = [3.0, 1e3, 1e20, 3e38]
 
 @backends
 @batches
+@layers
 @pytest.mark.parametrize("learning_rate", RATES)
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
 def test_weights_are_those_before_the_step_that_is_named(
-    backend: str, batch_size: int | None, learning_rate: float, optimizer: str, take_steps: Callable[..., None]
+    backend: str,
+    batch_size: int | None,
+    hidden: int,
+    learning_rate: float,
+    optimizer: str,
+    take_steps: Callable[..., None],
 ) -> None:
     how = {"optimizer": optimizer, "learning_rate": learning_rate}
-    net, other = network(backend), network(backend)
+    net, other = network(backend, hidden), network(backend, hidden)
     error = diverge(net, batch_size, **how)
     assert all(np.isfinite(array).all() for array in parameters(net))
     take_steps(other, X, y, (error.epoch - 1) * BATCHES[batch_size] + error.batch - 1, batch_size, **how)
@@ -58,13 +65,14 @@ def test_weights_are_those_before_the_step_that_is_named(
 
 @backends
 @batches
+@layers
 @pytest.mark.parametrize("learning_rate", [1e3, 3e38])
 def test_nothing_else_remembers_the_bad_step(
-    backend: str, batch_size: int | None, learning_rate: float, take_steps: Callable[..., None]
+    backend: str, batch_size: int | None, hidden: int, learning_rate: float, take_steps: Callable[..., None]
 ) -> None:
     """Neither the optimizer nor the count of steps and epochs, on which the next shuffle depends."""
     how = {"optimizer": "momentum", "learning_rate": learning_rate}
-    net, other = network(backend), network(backend)
+    net, other = network(backend, hidden), network(backend, hidden)
     error = diverge(net, batch_size, **how)
     take_steps(other, X, y, (error.epoch - 1) * BATCHES[batch_size] + error.batch - 1, batch_size, **how)
     assert (net._state.steps, net._state.epochs) == (other._state.steps, other._state.epochs)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import MLP, compiled, features, packing, plain
+from fastnn import MLP, compiled, features, packing, plain, slicing
 from fastnn.architecture import Architecture
 from fastnn.objective import Objective
 from fastnn.optimizers import Optimizer
@@ -30,6 +30,8 @@ SHAPES = [
     (31, 100, 63, 10),
     (5, 1501, 3),
     (783, 65, 7),
+    (33, 97, 2),
+    (9, 210, 17),
 ]
 
 
@@ -62,7 +64,7 @@ def modules_of(package: ModuleType) -> list[ModuleType]:
 def fence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fence]:
     fence = Fence()
     monkeypatch.setattr("fastnn.compiled.forward.WORTH_A_THREAD", 1)
-    for module in (packing, features, *modules_of(compiled)):
+    for module in (packing, slicing, features, *modules_of(compiled)):
         monkeypatch.setattr(module, "aligned", fence.aligned, raising=False)
     yield fence
     assert fence.taken

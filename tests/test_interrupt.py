@@ -19,10 +19,11 @@ y = X.sum(axis=1)
 
 backends = pytest.mark.parametrize("backend", ["numba", "numpy"])
 batches = pytest.mark.parametrize("batch_size", [None, B, m])
+layers = pytest.mark.parametrize("hidden", [5, 100])  # in one piece, in slices
 
 
-def network(backend: str) -> MLP:
-    return MLP([K, 5, 1], output="identity", backend=backend)
+def network(backend: str, hidden: int) -> MLP:
+    return MLP([K, hidden, 1], output="identity", backend=backend)
 
 
 def bits(net: MLP) -> list[bytes]:
@@ -57,13 +58,14 @@ def interrupt(net: MLP, batch_size: int | None, **how: Any) -> int:
 
 @backends
 @batches
+@layers
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.usefixtures("interrupted")
 def test_an_interrupt_leaves_whole_steps(
-    backend: str, batch_size: int | None, optimizer: str, take_steps: Callable[..., None]
+    backend: str, batch_size: int | None, hidden: int, optimizer: str, take_steps: Callable[..., None]
 ) -> None:
     how: dict[str, Any] = {"optimizer": optimizer, "learning_rate": 1e-3}
-    net, other = network(backend), network(backend)
+    net, other = network(backend, hidden), network(backend, hidden)
     steps = interrupt(net, batch_size, **how)
     take_steps(other, X, y, steps, batch_size, **how)
     assert steps > 0
@@ -72,11 +74,14 @@ def test_an_interrupt_leaves_whole_steps(
 
 @backends
 @batches
+@layers
 @pytest.mark.usefixtures("interrupted")
-def test_going_on_after_an_interrupt(backend: str, batch_size: int | None, take_steps: Callable[..., None]) -> None:
+def test_going_on_after_an_interrupt(
+    backend: str, batch_size: int | None, hidden: int, take_steps: Callable[..., None]
+) -> None:
     """The next epoch's shuffle is that of the epoch which was interrupted."""
     how: dict[str, Any] = {"optimizer": "adam", "learning_rate": 1e-3}
-    net, other = network(backend), network(backend)
+    net, other = network(backend, hidden), network(backend, hidden)
     take_steps(other, X, y, interrupt(net, batch_size, **how), batch_size, **how)
     for fresh in (net, other):
         fresh.fit(X, y, epochs=2, batch_size=batch_size, verbose=False, **how)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastnn import MLP, MLPClassifier
-from fastnn.compiled import ways
+from fastnn.compiled import sharing
 from fastnn.kernels import sparse
 
 m, SIZES = 150, [230, 270, 150, 40, 3]
@@ -19,7 +19,7 @@ LABELS = rng.integers(0, SIZES[-1], m)
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both middle layers are; and a batch meets every part of the first layer's W often enough."""
-    monkeypatch.setattr(ways, "LARGE", 40 * 150 * 4)
+    monkeypatch.setattr(sharing, "LARGE", 40 * 150 * 4)
     assert SIZES[0] > sparse.NEAR // (sparse.WIDEST * 64)
     assert 0.2 * sparse.NEAR // (sparse.WIDEST * 64) > sparse.WORTH_A_VISIT
 

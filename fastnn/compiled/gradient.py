@@ -15,8 +15,9 @@ from ..objective import Objective
 from ..optimizers import Optimizer
 from ..packing import aligned
 from ..trainer import Plan, State
+from .full_batch import FullBatch
 from .memory import data_of
-from .ways import WORTH_COMPRESSING, FullBatch, without_zeros
+from .ways import WORTH_COMPRESSING, without_zeros
 
 Array = NDArray[Any]
 

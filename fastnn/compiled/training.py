@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,9 @@ from ..kernels.rows import Data
 from ..kernels.steps import Memory
 from ..kernels.sync import DIVERGED, SLOTS, STEPS
 from ..optimizers import OPTIMIZERS
-from ..pace import Pace
+from ..pace import keep, recall
 from ..packing import Layout, aligned
+from ..slicing import SlicedLayout
 from ..trainer import Plan, Poll, State
 
 Array = NDArray[Any]
@@ -32,7 +34,7 @@ class Training(ABC):
     packed network, and what the optimizer remembers, which `call` changes.
     """
 
-    layout: Layout
+    layout: Layout | SlicedLayout
     network: Network
     slots: list[Array]
 
@@ -43,16 +45,29 @@ class Training(ABC):
         self.dtype = state.weights[0].dtype
         self.none = np.zeros(0, self.dtype)
         self.control = np.zeros(SLOTS, np.int64)
-        self.pace = Pace(threads)
+        listed = len(data.lists.starts) > 0
+        self.kind = type(self), architecture, self.batch_size, self.dtype, self.optimizer.name, listed
+        self.pace = recall(self.kind, threads)
 
-    def pack(self, panel: int) -> tuple[Network, list[Array]]:
-        """A copy of the network, and of what the optimizer remembers. panel: see Layout.first_panel."""
-        state, objective = self.state, self.objective
-        self.layout = Layout(self.architecture, self.dtype, panel, dropout=objective.dropout, seed=objective.seed)
-        slots = [aligned(self.layout.params, self.dtype) for _ in state.slots]
+    def whole(self, panel: int) -> Layout:
+        """Of the network in one. panel: see Layout.first_panel."""
+        dropout, seed = self.objective.dropout, self.objective.seed
+        return Layout(self.architecture, self.dtype, panel, dropout=dropout, seed=seed)
+
+    def pack(self, layout: Layout | SlicedLayout) -> tuple[Network, list[Array]]:
+        """A copy of the network, and of what the optimizer remembers, which has this layout from now on."""
+        self.layout, state, count = layout, self.state, len(self.state.weights)
+        slots = [aligned(layout.params, self.dtype) for _ in state.slots]
         for flat, slot in zip(slots, state.slots, strict=True):
-            self.layout.pack(flat, slot[: len(state.weights)], slot[len(state.weights) :])
-        return self.layout.network(state.weights, state.biases), slots
+            layout.pack(flat, slot[:count], slot[count:])
+        return layout.network(state.weights, state.biases), slots
+
+    def unpack(self) -> None:
+        """Bring what was learnt into the State."""
+        count = len(self.state.weights)
+        self.layout.unpack(self.network.params, self.state.weights, self.state.biases)
+        for flat, slot in zip(self.slots, self.state.slots, strict=True):
+            self.layout.unpack(flat, slot[:count], slot[count:])
 
     def compile(self) -> None:
         """In the main thread, before any other calls the kernel."""
@@ -79,8 +94,7 @@ class Training(ABC):
 
     def run(self, losses: Array, right: Array, order: Array | None, poll: Poll | None) -> None:
         """See trainer.Trainer."""
-        changing, epochs, taken = [*self._changing(), losses, right], len(losses), 0
-        before = [array.copy() for array in changing]
+        restore, epochs, taken = self._restorer(losses, right), len(losses), 0
         batches = -(-(self.m if order is None else len(order) // epochs) // self.batch_size)
         order = np.zeros(0, np.int64) if order is None else order
         try:
@@ -97,15 +111,25 @@ class Training(ABC):
                     poll(taken)
         finally:
             diverged = bool(self.control[DIVERGED])
-            good = self._keep_finite(changing, before, order, taken)
+            good = self._keep_finite(restore, losses, right, order, taken)
             self.state.steps += good
             self.state.epochs += good // batches
         if diverged or good < taken:
             batch = self.state.unfinished.steps + good % batches + 1
             raise Diverged(self.state.epochs + 1, batch, self.optimizer.learning_rate)
 
-    def _changing(self) -> list[Array]:
-        return [self.network.params, self.network.transposed, *self.slots]
+    def _restorer(self, *sums: Array) -> Callable[[], None]:
+        """What brings the network, what the optimizer remembers and these sums back to what they are now."""
+        network, slots, layout = self.network, self.slots, self.layout
+        changing = [network.params, network.transposed, *slots, *sums]
+        before = [array.copy() for array in changing]
+
+        def restore() -> None:
+            self.network, self.slots, self.layout = network, slots, layout
+            for array, saved in zip(changing, before, strict=True):
+                array[:] = saved
+
+        return restore
 
     def _run(
         self, losses: Array, right: Array, order: Array, first: int, last: int, threads: int, poll: Poll | None
@@ -120,30 +144,27 @@ class Training(ABC):
             None if poll is None else lambda: poll(first + int(self.control[STEPS])),
         )
 
-    def _keep_finite(self, changing: list[Array], before: list[Array], order: Array, taken: int) -> int:
+    def _keep_finite(self, restore: Callable[[], None], losses: Array, right: Array, order: Array, taken: int) -> int:
         """How many of the steps taken left all weights finite; later ones are undone.
 
         Mostly it is the last one that did not, but a weight can be infinite for some steps before a loss shows it.
         """
         if self.layout.is_finite(self.network.params):
             return taken
+
+        def repeat(steps: int) -> None:  # only so many steps, which give the same bits
+            restore()
+            self._run(losses, right, order, 0, steps, self.threads, None)
+
         good, bad, steps = 0, taken, taken - 1
         while bad - good > 1:
-            self._repeat(changing, before, order, steps)
+            repeat(steps)
             good, bad = (steps, bad) if self.layout.is_finite(self.network.params) else (good, steps)
             steps = (good + bad) // 2
-        self._repeat(changing, before, order, good)
+        repeat(good)
         return good
-
-    def _repeat(self, changing: list[Array], before: list[Array], order: Array, steps: int) -> None:
-        """This run once more, but only so many steps of it, which give the same bits. The last two are its sums."""
-        for array, saved in zip(changing, before, strict=True):
-            array[:] = saved
-        self._run(changing[-2], changing[-1], order, 0, steps, self.threads, None)
 
     def finish(self) -> None:
         """See trainer.Trainer."""
-        count = len(self.state.weights)
-        self.layout.unpack(self.network.params, self.state.weights, self.state.biases)
-        for flat, slot in zip(self.slots, self.state.slots, strict=True):
-            self.layout.unpack(flat, slot[:count], slot[count:])
+        keep(self.kind, self.threads, self.pace)
+        self.unpack()

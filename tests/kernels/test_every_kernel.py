@@ -23,6 +23,7 @@ ENTRIES = {
     "softmax": "softmax_together softmax_backward_together",
     "compressing": "count_nonzeros compress_rows",
     "lists": "flip_blocks",
+    "slices": "train_slices",
     "training": "train_minibatches train_replicas train_full_batch gradient",
 }
 

@@ -27,7 +27,7 @@ DECAY = 0.1
 def update(
     rule: Rule, step: int, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, v: Array, m0: int, count: int
 ) -> None:
-    optimizers.update(rule, step, decay, p, p0, g, g0, m, v, m0, count)
+    optimizers.update(optimizers.at_step(rule, step), decay, p, p0, g, g0, m, v, m0, count)
 
 
 @pytest.fixture(params=[*OPTIMIZERS, "adam, scaled epsilon"])

@@ -1,0 +1,68 @@
+"""How threads share a network, and what they sum."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..architecture import Architecture
+from ..kernels.rows import BLOCK
+from ..kernels.simd import REGISTER_BYTES
+from ..kernels.sparse import WIDEST
+from ..kernels.steps import Shards
+from ..packing import aligned
+
+Array = NDArray[Any]
+
+# The first layer is shared by its columns if the busiest thread has at most so many times its even share of them.
+UNEVEN = 1.35
+
+# Bytes of a middle layer's W.T from which threads share its backward pass by columns.
+LARGE = 1 << 17
+
+# Rows that a part of a batch has at least: with 16, 24-64-8 took 6 ms an epoch, without parts 4.5.
+SHARD_ROWS = 64
+
+
+def sharing(N: int, dtype: np.dtype[Any], threads: int, *, lists: bool) -> tuple[int, bool]:
+    """How the first layer's W with N columns is laid out for so many threads: registers of its widest panel, and
+    whether threads share it by its columns.
+
+    Lists are read once for every panel, so that wide ones are better; by columns is better where it can be even.
+    """
+    registers = -(-N * dtype.itemsize // REGISTER_BYTES)
+    if lists and registers <= 2:
+        return 2, False
+    for panel in (8, 4) if lists else (2,):
+        panels = -(-registers // panel)
+        busiest = min(-(-panels // threads) * panel, registers)
+        if threads > 1 and panels >= threads and busiest * threads <= UNEVEN * registers:
+            return panel, True
+    return WIDEST if lists else 2, False
+
+
+def middle_of(architecture: Architecture, dtype: np.dtype[Any]) -> int:
+    """The last layer before the outputs' whose W.T is so large that reading what another thread has written of it takes
+    longer than one more meeting; 0 if none is."""
+    middle = range(len(architecture.layers) - 2, 0, -1)
+    large = (layer for layer in middle if math.prod(architecture.layers[layer]) * dtype.itemsize >= LARGE)
+    return next(large, 0)
+
+
+def shards_of_a_batch(batch_size: int) -> int:
+    """In how many parts a batch's gradients are summed, whatever the number of threads: a power of two."""
+    parts = 1
+    while batch_size // (2 * parts) >= SHARD_ROWS:
+        parts *= 2
+    return parts
+
+
+def shards_of(
+    parts: int, size: int, dtype: np.dtype[Any], generations: int = 1, grain: int = BLOCK, block: int = BLOCK
+) -> Shards:
+    """Room for the gradients of so many parts of the rows."""
+    count = generations * parts
+    return Shards(aligned(count * size, dtype), np.zeros(count), np.zeros(count, np.int64), parts, size, grain, block)
