@@ -72,9 +72,6 @@ def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Ma
     def tiles(i: int, rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> int:
         """C = start + A @ B for whole tiles of `height` rows from row i on; returns the first row left over."""
         while i + height <= rows:
-            for r in range(i + height, i + 2 * height):  # the next tile of C: 3% of a full batch, 784-64-10
-                for j in range(registers):
-                    prefetch(C.data, C.offset + r * C.row + j * lanes(C.data))
             acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, height, registers)
             a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.data, A.row, height)
             if columns == registers * lanes(C.data) or B.row == registers * lanes(C.data):  # or B is filled up
