@@ -101,12 +101,24 @@ def _multiply_blocks(
 
 
 @kernel
+def _multiply_shallow(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
+    """The same for a PACKED B of one panel and an A whose columns are contiguous: a few of its columns at a time, all
+    rows of them, which lie side by side in memory: X.T (784, 1000) @ dZ (1000, 10) in 0.25 ms, not 0.43."""
+    wide, shallow, s = panel_width(B.data, columns, 2 * lanes(B.data)), 4 * lanes(B.data), start
+    for k in range(0, max(depth, 1), shallow):
+        a, b = Matrix(A.data, A.offset + k * A.column, A.row, A.column), Matrix(B.data, B.offset + k * wide, wide, 1)
+        multiply_panel(rows, columns, min(shallow, depth - k), a, b, s, C)
+        s = C
+
+
+@kernel
 def _multiply_any(
     rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix, block: Array
 ) -> None:
-    copied = columns >= COPY_COLUMNS and depth >= COPY_DEPTH
-    if A.column != 1:
-        copied = columns > 2 * lanes(B.data)  # or every number of A is read but once
+    if A.column != 1 and columns <= 2 * lanes(B.data):  # every number of A is read but once
+        _multiply_shallow(rows, columns, depth, A, B, start, C)
+        return
+    copied = A.column != 1 or (columns >= COPY_COLUMNS and depth >= COPY_DEPTH)
     if copied and B.row == PACKED:
         _multiply_blocks(rows, columns, depth, A, B, start, C, block)
         return
