@@ -19,7 +19,7 @@ from .panels import Matrix, are_few, multiply, multiply_few, panel_width
 from .penalty import Terms, objective, square_slice
 from .rows import Batch, Data, input_layer, logits_loss, prefetch_rows, step_scale, total
 from .simd import lanes, load_first, store_first
-from .steps import Memory, Parts, Scratch, batch_step, flip_part
+from .steps import Memory, Parts, Scratch, batch_step, flip_part, scattered
 from .sync import (
     ABANDONED,
     DIVERGED,
@@ -116,7 +116,9 @@ def train_slices(
     batches, squares = (m + batch_size - 1) // batch_size, len(terms.squares) // (2 * count)
     s_begin, s_end = share(count, 1, t, threads)
     N, outputs = own.layers[0, N_], own.layers[1, N_]
-    stride = batch_size * outputs
+    stride, flipped = batch_size * outputs, False
+    for other in range(threads):
+        flipped |= scattered(own_network(network, other), 0) == 0
     for step in range(first, last):
         epoch = step // batches
         start = step % batches * batch_size
@@ -133,7 +135,8 @@ def train_slices(
             slice_logits(own, rows.values, B, begin, end, s == 0, slices.logits, (turn + s) * stride)
             if terms.penalty > 0.0:
                 square_slice(own, terms.squares, (turn + s) * squares, begin, end)
-        flip_part(own, data, rows, B, parts, t, threads, scratch)
+        if flipped:
+            flip_part(own, data, rows, B, parts, t, threads, scratch)
         prefetch_rows(own, data, order, min(at + B, len(order)), min(at + 2 * B, len(order)))
         if t == 0 and atomic_load(control, STOP):
             atomic_store(control, STOPPING, step + 1)
