@@ -17,6 +17,7 @@ from ..kernels import cache
 from ..mlp import DTYPES, MLP, backend_of
 from ..objective import LOSSES, Objective
 from ..optimizers import OPTIMIZERS, Optimizer
+from ..slicing import LEAST
 from ..trainer import Plan
 
 ROWS, FEATURES = 200, 20  # more rows than are predicted without packing, and enough for the parts of a batch
@@ -38,13 +39,13 @@ def run(given: Mapping[str, Any]) -> None:
 
 
 def _train(dtype: str) -> None:
-    """Mini-batches, small and large, and the full batch; features as they are, and without their zeros as bytes and as
-    numbers."""
+    """Mini-batches, small, large and of a hidden layer in slices, and the full batch; features as they are, and without
+    their zeros as bytes and as numbers."""
     y = np.arange(ROWS) % 3
     for kind in ("uint8", dtype):
         X = np.eye(ROWS, FEATURES, dtype=kind)
-        net = MLP([FEATURES, 4, 3], dtype=dtype)
-        for batch_size in (10, ROWS, None):
+        for hidden, batch_size in ((4, 10), (4, ROWS), (4, None), (2 * LEAST, 10)):
+            net = MLP([FEATURES, hidden, 3], dtype=dtype)
             net.fit(X, y, epochs=1, batch_size=batch_size, sparse=True, validation=(X, y), verbose=False)
         net.predict(X)
         net.predict(X[:1])

@@ -17,13 +17,14 @@ from fastnn.kernels import cache
 
 compiled = []
 X, y = np.arange(3000).reshape(300, 10).astype("{kind}") % 7, np.arange(300) % 3
-net = MLP([10, 5, 3], dtype="{dtype}")
 cache._announce = compiled.append
-for batch_size in (16, 300, None):
-    for sparse in (True, False):
-        net.fit(X, y, epochs=2, batch_size=batch_size, sparse=sparse, validation=(X, y), verbose=False)
-net.predict(X)
-net.predict_proba(X[:1])
+for hidden in (5, 100):
+    net = MLP([10, hidden, 3], dtype="{dtype}")
+    for batch_size in (16, 300, None):
+        for sparse in (True, False):
+            net.fit(X, y, epochs=2, batch_size=batch_size, sparse=sparse, validation=(X, y), verbose=False)
+    net.predict(X)
+    net.predict_proba(X[:1])
 print(compiled)
 """
 
@@ -64,6 +65,7 @@ for activation in ("identity", "logistic", "tanh", "relu", "leaky_relu", "elu", 
     classify(activation=activation)
     classify(activation=activation, solver="lbfgs")
 classify(hidden_layer_sizes=())
+classify(hidden_layer_sizes=(100,))
 classify(hidden_layer_sizes=(5, 6, 7), sample_weight=weights, class_weight="balanced")
 classify(dropout=0.3, label_smoothing=0.1, early_stopping=True)
 classify(y=y % 2)
