@@ -64,10 +64,13 @@ _kept: dict[Hashable, tuple[float, Pace]] = {}
 
 
 def recall(kind: Hashable, threads: int) -> Pace:
-    """What was learnt of this kind of work before, or nothing yet. What is old is tried again at once."""
+    """What was learnt of this kind of work before, or nothing yet. What is old is tried again at once; and that fewer
+    threads are faster, for a short fit may have been unlucky from beginning to end."""
     ended, pace = _kept.get((kind, threads), (0.0, Pace(threads)))
     pace = copy.deepcopy(pace)
     pace.until_trial -= time.monotonic() - ended
+    if pace.best < threads:
+        pace.until_trial = 0.0
     return pace
 
 
