@@ -14,9 +14,10 @@ from fastnn import MLP, features, ops
 from fastnn.kernels.simd import REGISTER_BYTES
 
 rng = np.random.default_rng(0)
-for sparse, K in ((True, 53), (False, 19)):
+for sparse, K, hidden in ((True, 53, [37, 11]), (False, 19, [37, 11]), (True, 53, [100]), (False, 19, [100])):
     X = rng.normal(size=(150, K)) * (rng.random((150, K)) < 0.3)
-    nets = [MLP([K, 37, 11, 5], activation=["tanh", "sigmoid"], dtype="float64", backend=b) for b in ("numba", "numpy")]
+    functions = ["tanh", "sigmoid"][: len(hidden)]
+    nets = [MLP([K, *hidden, 5], activation=functions, dtype="float64", backend=b) for b in ("numba", "numpy")]
     for net in nets:
         net.fit(X, np.arange(150) % 5, epochs=3, batch_size=32, sparse=sparse, threads=2, verbose=False)
     for ours, expected in zip(nets[0].weights + nets[0].biases, nets[1].weights + nets[1].biases):
