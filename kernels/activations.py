@@ -11,7 +11,7 @@ from typing import Any
 
 from .arithmetic import absolute, copy_sign, where
 from .compile import Array, entry, kernel
-from .exponential import exp, exp_parts
+from .exponential import exp, exp_parts, exp_twice_less_1
 from .simd import lanes, load, load_first, store, store_first
 from .sync import begin_together, end_together, share
 
@@ -48,10 +48,9 @@ def _sigmoid_backward(a: Any, da: Any) -> Any:
 
 @kernel
 def _tanh(z: Any) -> Any:
-    """-(exp(y) - 1) / (exp(y) + 1) for y = -2 |z|, and z's sign; beyond y = -44 nothing changes any more."""
-    y = -2.0 * absolute(z)
-    scale, tail = exp_parts(where(y < -44.0, -44.0, y))
-    less = scale - 1.0 + tail  # exp(y) - 1, with all its digits near zero
+    """-(exp(-2 |z|) - 1) / (exp(-2 |z|) + 1), and z's sign; beyond |z| = 22 nothing changes any more."""
+    a = absolute(z)
+    less = exp_twice_less_1(where(a > 22.0, 22.0, a))
     return copy_sign(less / (-2.0 - less), z)
 
 

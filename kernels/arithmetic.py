@@ -141,11 +141,11 @@ def _float_bits(x: Any) -> tuple[ir.VectorType, list[ir.Constant]]:
 
 @intrinsic
 def power_of_two(typing: Any, n: Vector) -> Any:
-    """2.0**n for n + ROUNDER as a sum, whose last bits are n's: they become the exponent's, whatever they are."""
+    """2.0**n for n + ROUNDER as a sum, whose last bits are n's exponent as numbers have it: they become its own."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        form, (shift, _, bias) = _float_bits(n)
-        return builder.bitcast(builder.add(builder.shl(builder.bitcast(args[0], form), shift), bias), args[0].type)
+        form, (shift, _, _) = _float_bits(n)
+        return builder.bitcast(builder.shl(builder.bitcast(args[0], form), shift), args[0].type)
 
     return n(n), generate
 
