@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .cpus import current_cpu, keep_apart
+from .cpus import current_cpu, keep_apart, restore_cpus, wake_elsewhere
 from .kernels.sync import ABANDONED, SLOTS
 
 Array = NDArray[Any]
@@ -52,6 +52,8 @@ class Team:
         self.handing, self.dismissed = threading.Lock(), False
         self.control = np.zeros(SLOTS, np.int64)
         self.cpus = [-1] * threads  # where each thread was when it began
+        self.asleep = [False] * threads
+        self.allowed: list[set[int]] = [set()] * threads  # what wake_elsewhere returned
         self.failures: list[BaseException] = []
         self.tasks: list[SimpleQueue[Work | None]] = []
         self.helpers: list[threading.Thread] = []
@@ -62,14 +64,16 @@ class Team:
 
     def run(self, work: Work) -> None:
         """work in all threads; returns when all have ended, or raises what one of them raised."""
+        self.cpus[0] = current_cpu()
         with self.handing:
             helped = not self.dismissed
-            for tasks in self.tasks if helped else []:
-                tasks.put(work)
+            for t in range(1, self.threads if helped else 1):
+                if self.asleep[t]:
+                    self.allowed[t] = wake_elsewhere(self.helpers[t - 1], self.cpus[0])
+                self.tasks[t - 1].put(work)
         if not helped:
             work(0, 1, NOBODY)
             return
-        self.cpus[0] = current_cpu()
         work(0, self.threads, self.control)
         if self.failures:
             raise self.failures[0]
@@ -84,7 +88,7 @@ class Team:
             helper.join(patience)
 
     def _help(self, t: int) -> None:
-        work = self.tasks[t - 1].get()
+        work = self._next(t)
         while work is not None:
             keep_apart(t, self.cpus)
             try:
@@ -93,7 +97,16 @@ class Team:
                 self.failures.append(failure)
                 self.control[ABANDONED] = 1
             work = None  # nothing of the caller's is kept
-            work = self.tasks[t - 1].get()
+            work = self._next(t)
+
+    def _next(self, t: int) -> Work | None:
+        """Sleep until there is work for helper t."""
+        self.asleep[t] = True
+        work = self.tasks[t - 1].get()
+        self.asleep[t] = False
+        restore_cpus(self.allowed[t])
+        self.allowed[t] = set()
+        return work
 
 
 NOBODY = np.zeros(SLOTS, np.int64)

@@ -131,6 +131,57 @@ def test_leaving_a_core() -> None:
     assert cpus.current_cpu() != min(allowed) or len(allowed) == 1
 
 
+def run_after_sleep(pair: team.Team, work: team.Work) -> None:
+    """work in the team, once its helper has done everything before."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not pair.asleep[1]:
+        assert time.monotonic() < end
+        time.sleep(0.001)
+    pair.run(work)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be moved")
+def test_a_sleeper_wakes_up_elsewhere_and_may_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair, allowed = team.Team(2), os.sched_getaffinity(0)
+    woken: list[tuple[set[int], set[int]]] = []
+    seen: list[set[int]] = []
+
+    def wake(thread: threading.Thread, cpu: int) -> set[int]:
+        before = cpus.wake_elsewhere(thread, cpu)
+        woken.append((os.sched_getaffinity(thread.native_id or 0), allowed - {cpu} or allowed))
+        return before
+
+    def work(t: int, threads: int, control: Array) -> None:
+        seen.append(os.sched_getaffinity(0))
+        count(t, threads, control, np.zeros(2))
+
+    monkeypatch.setattr(team, "wake_elsewhere", wake)
+    for _ in range(5):
+        run_after_sleep(pair, work)
+    pair.dismiss()
+    assert len(woken) == 5
+    assert all(now == expected for now, expected in woken)
+    assert seen == [allowed] * 10
+
+
+def forbidden(thread: int, allowed: set[int]) -> None:
+    raise PermissionError(thread)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [(os, "sched_setaffinity", forbidden), (team, "current_cpu", lambda: -1)],
+    ids=["forbidden", "unknown"],
+)
+def test_a_sleeper_that_cannot_be_moved(module: Any, name: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair, parts = team.Team(2), np.zeros(2)
+    monkeypatch.setattr(module, name, value, raising=False)
+    for _ in range(3):
+        run_after_sleep(pair, lambda t, threads, control: count(t, threads, control, parts))
+    pair.dismiss()
+    assert parts.tolist() == [6, 6]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_process_has_helpers_of_its_own() -> None:
     parts_of(2)
