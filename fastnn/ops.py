@@ -184,7 +184,7 @@ def _loss(loss: int, Z: Array, labels: Array, targets: Array, threads: int | Non
 def _arrays(**arguments: ArrayLike) -> list[Array]:
     """Every argument as a C-contiguous, writeable array of one dtype: what kernels are compiled for."""
     arrays = [value if type(value) is np.ndarray else _as_array(name, value) for name, value in arguments.items()]
-    dtype = SINGLE
+    dtype: np.dtype[Any] = SINGLE
     for name, array in zip(arguments, arrays, strict=True):
         kind = array.dtype.kind
         if kind not in "buif":
