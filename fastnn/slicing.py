@@ -18,17 +18,18 @@ Array = NDArray[Any]
 LEAST, MOST = 32, 8
 
 
-def slices_of(hidden: int) -> int:
-    """In how many slices a hidden layer is cut, whatever the number of threads: a power of two."""
+def slices_of(hidden: int, outputs: int) -> int:
+    """In how many slices a hidden layer is cut, whatever the number of threads: a power of two. None has fewer units
+    than there are outputs, or less would go from core to core if it were not cut."""
     count = 1
-    while 2 * count <= min(MOST, hidden // LEAST):
+    while 2 * count <= min(MOST, hidden // max(LEAST, outputs)):
         count *= 2
     return count
 
 
-def bounds_of(hidden: int, lanes: int) -> Array:
+def bounds_of(hidden: int, outputs: int, lanes: int) -> Array:
     """Where slices of a hidden layer begin, and where the last one ends: (count + 1,); each begins a register."""
-    count = slices_of(hidden)
+    count = slices_of(hidden, outputs)
     bounds = np.arange(count + 1) * hidden // count
     bounds[1:-1] = (bounds[1:-1] + lanes // 2) // lanes * lanes
     return bounds

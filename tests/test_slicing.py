@@ -27,13 +27,20 @@ WANTED = {"softmax": LABELS, "sigmoid": LABELS > 1, "identity": rng.normal(size=
 @pytest.mark.parametrize("lanes", [2, 4, 8, 16])
 def test_bounds(lanes: int) -> None:
     for hidden in (*range(1, 300), 400, 512, 777, 1000, 5000):
-        bounds = bounds_of(hidden, lanes)
-        assert len(bounds) == slices_of(hidden) + 1
-        assert slices_of(hidden) in (1, 2, 4, MOST)
+        bounds = bounds_of(hidden, 10, lanes)
+        assert len(bounds) == slices_of(hidden, 10) + 1
+        assert slices_of(hidden, 10) in (1, 2, 4, MOST)
         assert bounds[0] == 0
         assert bounds[-1] == hidden
         assert not (bounds[1:-1] % lanes).any()
         assert hidden < 2 * LEAST or np.diff(bounds).min() > LEAST - lanes
+
+
+@pytest.mark.parametrize(
+    ("hidden", "outputs", "slices"), [(128, 10, 4), (128, 64, 2), (128, 65, 1), (512, 100, 4), (128, 784, 1)]
+)
+def test_no_slice_has_fewer_units_than_there_are_outputs(hidden: int, outputs: int, slices: int) -> None:
+    assert slices_of(hidden, outputs) == slices
 
 
 def trained(

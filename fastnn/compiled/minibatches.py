@@ -140,11 +140,11 @@ class Slices(_Batches):
 
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
         K, hidden, N = architecture.sizes
-        count = slices_of(hidden)
+        count = slices_of(hidden, N)
         super().__init__(architecture, state, data, m, plan, count)
         self.panel = WIDEST if self.lists else 2
         whole = self.whole(self.panel)
-        bounds = bounds_of(hidden, whole.lanes)
+        bounds = bounds_of(hidden, N, whole.lanes)
         squares = -(-K // ROWS_SQUARED) + -(-int(np.diff(bounds).max()) // ROWS_SQUARED)
         self.terms = self.terms._replace(squares=np.zeros(2 * count * squares))
         even, odd = (Parts(True, self.columns(self.threads), 1, 0) for _ in range(2))

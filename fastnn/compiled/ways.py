@@ -74,4 +74,4 @@ def is_copied(architecture: Architecture, batch_size: int) -> bool:
 
 def is_sliced(architecture: Architecture, plan: Plan) -> bool:
     """Whether a network has one hidden layer, wide enough to be cut, and no dropout, which counts its units."""
-    return len(architecture.sizes) == 3 and slices_of(architecture.sizes[1]) > 1 and not plan.objective.dropout
+    return len(architecture.sizes) == 3 and slices_of(*architecture.sizes[1:]) > 1 and not plan.objective.dropout
