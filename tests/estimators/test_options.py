@@ -54,7 +54,8 @@ def test_class_weights_in_partial_fit(digits: Data) -> None:
 @pytest.mark.parametrize("activation", ["leaky_relu", "elu", "gelu", "silu", ("tanh", "gelu", "relu")])
 def test_every_solver_and_activation_learns(activation: Any, solver: str, dtype: str, digits: Data) -> None:
     layers = (40,) if isinstance(activation, str) else (40, 30, 20)
-    rate = 0.05 if solver in ("sgd", "nesterov") else 0.005
+    # With 0.005 rmsprop ends 6 of 150 fits in a jump of the loss.
+    rate = {"sgd": 0.05, "nesterov": 0.05, "rmsprop": 0.002}.get(solver, 0.005)
     parameters = {**SMALL, "learning_rate_init": rate, "batch_size": 16, "dtype": dtype, "hidden_layer_sizes": layers}
     net = MLPClassifier(activation=activation, solver=solver, **parameters)
     assert net.fit(*digits).score(*digits) > 0.97
