@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import OrderedDict
 from collections.abc import Hashable
 
 # A run of steps lasts about so long, and so long when it is only to find out how fast another number of threads is.
@@ -60,7 +61,8 @@ class Pace:
                 self.best, self.other, self.wins = self.other, self.best, 0
 
 
-_kept: dict[Hashable, tuple[float, Pace]] = {}
+# Fits in several Python threads at once change it: each of its methods is one step for them all.
+_kept: OrderedDict[Hashable, tuple[float, Pace]] = OrderedDict()
 
 
 def recall(kind: Hashable, threads: int) -> Pace:
@@ -79,4 +81,4 @@ def keep(kind: Hashable, threads: int, pace: Pace) -> None:
     _kept.pop((kind, threads), None)
     _kept[kind, threads] = time.monotonic(), copy.deepcopy(pace)
     while len(_kept) > KINDS:
-        _kept.pop(next(iter(_kept)), None)
+        _kept.popitem(last=False)

@@ -38,7 +38,7 @@ from .sync import (
 ROWS = 3
 
 
-class Slices(NamedTuple):
+class Slicing(NamedTuple):
     """Where slices of the hidden layer begin, (count + 1,), and what each adds to the logits, (2 * count * batch_size *
     N,): there are two generations, taken in turns, because threads meet but once a step. So there are of Parts."""
 
@@ -105,14 +105,14 @@ def train_slices(
     memory: Memory,
     batch: Batch,
     scratch: Scratch,
-    slices: Slices,
+    slicing: Slicing,
     losses_out: Array,
     right_out: Array,
 ) -> None:
     """As train_minibatches, for a network in so many parts as there are threads. batch and scratch are the thread's
     own; terms.squares has two generations, and as much of each for every slice."""
     mode = flush_denormals()
-    own, count = own_network(network, t), len(slices.bounds) - 1
+    own, count = own_network(network, t), len(slicing.bounds) - 1
     batches, squares = (m + batch_size - 1) // batch_size, len(terms.squares) // (2 * count)
     s_begin, s_end = share(count, 1, t, threads)
     N, outputs = own.layers[0, N_], own.layers[1, N_]
@@ -127,12 +127,12 @@ def train_slices(
             batch.values, order[at : at + B], batch.labels, batch.targets, batch.losses, scratch.tile, scratch.cuts
         )
         scale, number = step_scale(data, order, at, at + B), memory.steps + step + 1
-        turn, parts = step % 2 * count, slices.parts[step % 2]
+        turn, parts = step % 2 * count, slicing.parts[step % 2]
         input_layer(own, data, rows, scratch.inputs, B, 0, B, 0, N)
         activate_rows(own, 0, rows.values, B, 0, B, number)
         for s in range(s_begin, s_end):
-            begin, end = slices.bounds[s] - slices.bounds[s_begin], slices.bounds[s + 1] - slices.bounds[s_begin]
-            slice_logits(own, rows.values, B, begin, end, s == 0, slices.logits, (turn + s) * stride)
+            begin, end = slicing.bounds[s] - slicing.bounds[s_begin], slicing.bounds[s + 1] - slicing.bounds[s_begin]
+            slice_logits(own, rows.values, B, begin, end, s == 0, slicing.logits, (turn + s) * stride)
             if terms.penalty > 0.0:
                 square_slice(own, terms.squares, (turn + s) * squares, begin, end)
         if flipped:
@@ -144,7 +144,7 @@ def train_slices(
         if atomic_load(control, STOPPING) == step + 1 or atomic_load(control, ABANDONED):
             break
         z = B * own.layers[2, INPUT]
-        sum_slices(slices.logits, turn * stride, (turn + count) * stride, stride, B * outputs, rows.values, z)
+        sum_slices(slicing.logits, turn * stride, (turn + count) * stride, stride, B * outputs, rows.values, z)
         right = logits_loss(own, data, rows, B, 0, B, scale)
         loss = total(rows.losses, 0, B)
         if not math.isfinite(loss):

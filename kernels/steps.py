@@ -31,7 +31,7 @@ from .sync import share
 # So many numbers before their use gradients are asked for, which come from other cores: 64-100-10, 9.5 to 8 us.
 AHEAD = 1024
 
-# So many inputs of a layer lie near enough to each other.
+# Up to so many inputs of a layer, rows of A lie near enough to each other to be read where they are.
 NARROW = 128
 
 

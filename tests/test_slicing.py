@@ -133,4 +133,4 @@ def test_this_is_what_is_tested() -> None:
     training = Trainer(architecture, State(weights, biases), PIXELS, LABELS, plan)
     assert isinstance(training, Slices)
     assert training.threads == 2
-    assert len(training.slices.bounds) == 3
+    assert len(training.slicing.bounds) == 3

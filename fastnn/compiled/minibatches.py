@@ -14,8 +14,7 @@ from ..kernels import training as kernels
 from ..kernels.penalty import ROWS_SQUARED, Terms
 from ..kernels.rows import Data
 from ..kernels.simd import TILE_ROWS
-from ..kernels.slices import Slices as Bounds
-from ..kernels.slices import train_slices
+from ..kernels.slices import Slicing, train_slices
 from ..kernels.sparse import WIDEST
 from ..kernels.steps import Parts
 from ..packing import aligned
@@ -29,7 +28,7 @@ Array = NDArray[Any]
 
 
 class _Batches(Training):
-    """What both ways of mini-batches share."""
+    """What all ways of mini-batches share."""
 
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan, parts: int) -> None:
         super().__init__(architecture, state, data, m, plan, min(plan.threads, parts))
@@ -148,7 +147,7 @@ class Slices(_Batches):
         squares = -(-K // ROWS_SQUARED) + -(-int(np.diff(bounds).max()) // ROWS_SQUARED)
         self.terms = self.terms._replace(squares=np.zeros(2 * count * squares))
         even, odd = (Parts(True, self.columns(self.threads), 1, 0) for _ in range(2))
-        self.slices = Bounds(bounds, aligned(2 * count * self.batch_size * N, self.dtype), (even, odd))
+        self.slicing = Slicing(bounds, aligned(2 * count * self.batch_size * N, self.dtype), (even, odd))
         self.network, self.slots = self.pack(self.cut(self.threads))
         self.batch = [batch_of(whole, self.batch_size) for _ in range(self.threads)]
         inputs = 0 if self.lists else K
@@ -156,7 +155,7 @@ class Slices(_Batches):
 
     def cut(self, threads: int) -> SlicedLayout:
         """A part of the network for each of so many threads."""
-        bounds = self.slices.bounds
+        bounds = self.slicing.bounds
         cuts = bounds[(len(bounds) - 1) * np.arange(threads + 1) // threads]
         return SlicedLayout(self.architecture, self.dtype, self.panel, cuts)
 
@@ -167,7 +166,7 @@ class Slices(_Batches):
             self.network, self.slots = self.pack(self.cut(threads))
 
     def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
-        regions, (even, odd) = threads if self.lists else 1, self.slices.parts
+        regions, (even, odd) = threads if self.lists else 1, self.slicing.parts
         train_slices(
             t,
             threads,
@@ -185,7 +184,7 @@ class Slices(_Batches):
             self.memory(self.slots),
             self.batch[t],
             self.scratch[t],
-            self.slices._replace(parts=(even._replace(regions=regions), odd._replace(regions=regions))),
+            self.slicing._replace(parts=(even._replace(regions=regions), odd._replace(regions=regions))),
             losses,
             right,
         )
