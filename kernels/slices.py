@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 from .compile import Array, entry, kernel
 from .network import BIAS, INPUT, K_, N_, PANEL, WEIGHTS, Network, activate_rows, backward
-from .optimizers import Rule, at_step
+from .optimizers import at_step
 from .panels import Matrix, are_few, multiply, multiply_few, panel_width
 from .penalty import Terms, objective, square_slice
-from .rows import Batch, Data, input_layer, logits_loss, prefetch_rows, step_scale, total
+from .rows import Batch, Data, input_layer, logits_loss, step_scale, total
 from .simd import lanes, load_first, store_first
-from .steps import Memory, Parts, Scratch, batch_step, flip_part, scattered
+from .steps import Parts, Scratch, Steps, batch_of_step, batch_step, flip_part, prefetch_next, rows_of_step, scattered
 from .sync import (
     ABANDONED,
     DIVERGED,
@@ -94,15 +94,7 @@ def train_slices(
     control: Array,
     network: Network,
     data: Data,
-    m: int,
-    order: Array,
-    batch_size: int,
-    first: int,
-    last: int,
-    rule: Rule,
-    decay: float,
-    terms: Terms,
-    memory: Memory,
+    steps: Steps,
     batch: Batch,
     scratch: Scratch,
     slicing: Slicing,
@@ -113,19 +105,16 @@ def train_slices(
     own; terms.squares has two generations, and as much of each for every slice."""
     mode = flush_denormals()
     own, count = own_network(network, t), len(slicing.bounds) - 1
-    batches, squares = (m + batch_size - 1) // batch_size, len(terms.squares) // (2 * count)
+    order, terms, memory = steps.order, steps.terms, steps.memory
+    squares = len(terms.squares) // (2 * count)
     s_begin, s_end = share(count, 1, t, threads)
     N, outputs = own.layers[0, N_], own.layers[1, N_]
-    stride, flipped = batch_size * outputs, False
+    stride, flipped = steps.batch_size * outputs, False
     for other in range(threads):
         flipped |= scattered(own_network(network, other), 0) == 0
-    for step in range(first, last):
-        epoch = step // batches
-        start = step % batches * batch_size
-        B, at = min(batch_size, m - start), epoch * m + start
-        rows = Batch(
-            batch.values, order[at : at + B], batch.labels, batch.targets, batch.losses, scratch.tile, scratch.cuts
-        )
+    for step in range(steps.first, steps.last):
+        epoch, at, B = rows_of_step(steps, step)
+        rows = batch_of_step(steps, at, B, batch, scratch)
         scale, number = step_scale(data, order, at, at + B), memory.steps + step + 1
         turn, parts = step % 2 * count, slicing.parts[step % 2]
         input_layer(own, data, rows, scratch.inputs, B, 0, B, 0, N)
@@ -137,7 +126,7 @@ def train_slices(
                 square_slice(own, terms.squares, (turn + s) * squares, begin, end)
         if flipped:
             flip_part(own, data, rows, B, parts, t, threads, scratch)
-        prefetch_rows(own, data, order, min(at + B, len(order)), min(at + 2 * B, len(order)))
+        prefetch_next(own, data, steps, at, B, 0, B)
         if t == 0 and atomic_load(control, STOP):
             atomic_store(control, STOPPING, step + 1)
         barrier(control, threads)
@@ -151,12 +140,12 @@ def train_slices(
             atomic_store(control, DIVERGED, 1)
             break
         backward(own, rows.values, B, 0, B, 0, number)
-        source, move, shrink = (data, rows, B, parts), at_step(rule, number), decay + terms.penalty * scale
+        source, move, shrink = (data, rows, B, parts), at_step(steps.rule, number), steps.decay + terms.penalty * scale
         for layer in range(1, -1, -1):
             batch_step(own, layer, source, parts, move, shrink, memory, 0, 1, scratch)
         if t == 0:
             now = Terms(terms.penalty, terms.divisor, terms.squares[turn * squares : (turn + count) * squares])
             losses_out[epoch] += objective(now, len(data.weights) > 0, loss, B, scale)
             right_out[epoch] += right
-            atomic_store(control, STEPS, step + 1 - first)
+            atomic_store(control, STEPS, step + 1 - steps.first)
     restore_mode(mode)

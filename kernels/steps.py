@@ -21,9 +21,10 @@ from .network import (
     Network,
     transpose_rows,
 )
-from .optimizers import Move, update
+from .optimizers import Move, Rule, update
 from .panels import STRIP, Matrix, below, copy_strip, multiply_panel, pack, panel_width, sum_columns
-from .rows import Batch, Data, listed
+from .penalty import Terms
+from .rows import Batch, Data, listed, prefetch_rows
 from .simd import lanes, load_first, prefetch, store_first
 from .sparse import add_columns, multiply_lists, scatter_rows
 from .sync import share
@@ -86,6 +87,43 @@ class Memory(NamedTuple):
     first: Array
     second: Array
     steps: int
+
+
+class Steps(NamedTuple):
+    """Steps first..last of epochs of mini-batches of m rows, those of each in its part of `order` (epochs * m,), and
+    how they are taken."""
+
+    m: int
+    order: Array
+    batch_size: int
+    first: int
+    last: int
+    rule: Rule
+    decay: float
+    terms: Terms
+    memory: Memory
+
+
+@kernel
+def rows_of_step(steps: Steps, step: int) -> tuple[int, int, int]:
+    """Its epoch, where its rows begin in the order, and how many there are."""
+    batches = (steps.m + steps.batch_size - 1) // steps.batch_size
+    epoch, start = step // batches, step % batches * steps.batch_size
+    return epoch, epoch * steps.m + start, min(steps.batch_size, steps.m - start)
+
+
+@kernel
+def batch_of_step(steps: Steps, at: int, B: int, batch: Batch, scratch: Scratch) -> Batch:
+    """A batch that holds the B rows from `at` on in the order; what is scratch in it is the thread's own."""
+    numbers, labels, targets, losses = steps.order[at : at + B], batch.labels, batch.targets, batch.losses
+    return Batch(batch.values, numbers, labels, targets, losses, scratch.tile, scratch.cuts)
+
+
+@kernel
+def prefetch_next(network: Network, data: Data, steps: Steps, at: int, B: int, begin: int, end: int) -> None:
+    """Ask for rows begin..end of the batch after the one of B rows at `at`; they come from memory meanwhile."""
+    order, after = steps.order, at + B
+    prefetch_rows(network, data, order, min(after + begin, len(order)), min(after + end, len(order)))
 
 
 @kernel

@@ -12,19 +12,23 @@ from .compile import Array, entry, kernel
 from .lists import flip
 from .network import K_, N_, Network, backward, layer_backward
 from .optimizers import Rule, at_step
-from .penalty import Terms, objective, square_weights
-from .rows import BLOCK, Batch, Data, input_layer, listed, prefetch_rows, rows_loss, step_scale, total
+from .penalty import objective, square_weights
+from .rows import BLOCK, Batch, Data, input_layer, listed, rows_loss, step_scale, total
 from .simd import TILE_ROWS
 from .steps import (
     Memory,
     Parts,
     Scratch,
     Shards,
+    Steps,
     add_gradients,
+    batch_of_step,
     batch_step,
     flip_part,
     own_columns,
     own_rows,
+    prefetch_next,
+    rows_of_step,
     scattered,
     shards_step,
     sum_shards,
@@ -53,15 +57,7 @@ def train_minibatches(
     control: Array,
     network: Network,
     data: Data,
-    m: int,
-    order: Array,
-    batch_size: int,
-    first: int,
-    last: int,
-    rule: Rule,
-    decay: float,
-    terms: Terms,
-    memory: Memory,
+    steps: Steps,
     batch: Batch,
     parts: Parts,
     scratch: Scratch,
@@ -69,21 +65,17 @@ def train_minibatches(
     losses_out: Array,
     right_out: Array,
 ) -> None:
-    """Steps first..last of epochs of mini-batches, the rows of each in its part of `order` (epochs * m,).
+    """All these steps of mini-batches.
 
     Losses (summed, with the penalty) and right rows are added to every epoch's losses_out and right_out; right
     (threads * 8,) is scratch.
     Ends early, before the step, when STOP is set or a batch's loss is not finite; STEPS counts the steps taken.
     """
-    mode = flush_denormals()
-    batches = (m + batch_size - 1) // batch_size
-    for step in range(first, last):
-        epoch = step // batches
-        start = step % batches * batch_size
-        B, at = min(batch_size, m - start), epoch * m + start
+    mode, order, terms, memory = flush_denormals(), steps.order, steps.terms, steps.memory
+    for step in range(steps.first, steps.last):
+        epoch, at, B = rows_of_step(steps, step)
         begin, end = share(B, TILE_ROWS, t, threads)
-        numbers, labels, targets, losses = order[at : at + B], batch.labels, batch.targets, batch.losses
-        own = Batch(batch.values, numbers, labels, targets, losses, scratch.tile, scratch.cuts)
+        own = batch_of_step(steps, at, B, batch, scratch)
         if parts.by_columns:
             n, last_column = own_columns(network, parts, 0, t, threads)
             input_layer(network, data, own, scratch.inputs, B, 0, B, n, last_column - n)
@@ -92,7 +84,7 @@ def train_minibatches(
         if scattered(network, 0) == 0:
             flip_part(network, data, own, B, parts, t, threads, scratch)
         # The next batch's rows come from memory meanwhile: all of them, because every thread reads some of each.
-        prefetch_rows(network, data, order, min(at + B, len(order)), min(at + 2 * B, len(order)))
+        prefetch_next(network, data, steps, at, B, 0, B)
         if parts.by_columns:
             barrier(control, threads)
         scale, number = step_scale(data, order, at, at + B), memory.steps + step + 1
@@ -107,8 +99,8 @@ def train_minibatches(
         barrier(control, threads)
         if atomic_load(control, DIVERGED) or atomic_load(control, STOPPING):
             break
-        source, move = (data, own, B, parts), at_step(rule, number)
-        shrink = decay + terms.penalty * scale
+        source, move = (data, own, B, parts), at_step(steps.rule, number)
+        shrink = steps.decay + terms.penalty * scale
         for layer in range(len(network.layers) - 2, -1, -1):
             if 0 < layer <= parts.middle:
                 k, last_row = own_rows(network, layer, t, threads)
@@ -120,7 +112,7 @@ def train_minibatches(
             losses_out[epoch] += objective(terms, len(data.weights) > 0, total(own.losses, 0, B), B, scale)
             for other in range(threads):
                 right_out[epoch] += right[8 * other]
-            atomic_store(control, STEPS, step + 1 - first)
+            atomic_store(control, STEPS, step + 1 - steps.first)
         barrier(control, threads)
     restore_mode(mode)
 
@@ -159,15 +151,7 @@ def train_replicas(
     control: Array,
     network: Network,
     data: Data,
-    m: int,
-    order: Array,
-    batch_size: int,
-    first: int,
-    last: int,
-    rule: Rule,
-    decay: float,
-    terms: Terms,
-    memory: Memory,
+    steps: Steps,
     batch: Batch,
     parts: Parts,
     scratch: Scratch,
@@ -182,14 +166,10 @@ def train_replicas(
     200 on two threads 160 us a step, now 119. Threads meet once a step; so there are two generations of shards, taken
     in turns, and who stops says in which step: (2 * parts, ...).
     """
-    mode = flush_denormals()
-    batches = (m + batch_size - 1) // batch_size
-    for step in range(first, last):
-        epoch = step // batches
-        start = step % batches * batch_size
-        B, at = min(batch_size, m - start), epoch * m + start
-        numbers, labels, targets, losses = order[at : at + B], batch.labels, batch.targets, batch.losses
-        own = Batch(batch.values, numbers, labels, targets, losses, scratch.tile, scratch.cuts)
+    mode, order, terms, memory = flush_denormals(), steps.order, steps.terms, steps.memory
+    for step in range(steps.first, steps.last):
+        epoch, at, B = rows_of_step(steps, step)
+        own = batch_of_step(steps, at, B, batch, scratch)
         scale, number = step_scale(data, order, at, at + B), memory.steps + step + 1
         turn = step % 2 * shards.parts
         now = Shards(
@@ -204,7 +184,7 @@ def train_replicas(
         s_begin, s_end = share(shards.parts, 1, t, threads)
         for s in range(s_begin, s_end):
             begin, end = share(B, TILE_ROWS // 2, s, shards.parts)  # of 200 rows 100 each
-            prefetch_rows(network, data, order, min(at + B + begin, len(order)), min(at + B + end, len(order)))
+            prefetch_next(network, data, steps, at, B, begin, end)
             batch_gradient(network, data, own, B, begin, end, scale, number, parts, scratch, now, s)
             if not math.isfinite(now.losses[s]):
                 atomic_store(control, DIVERGED, step + 1)
@@ -217,13 +197,13 @@ def train_replicas(
             break
         if t == 0 and terms.penalty > 0.0:
             square_weights(network, terms.squares, 0, 1)
-        move, shrink = at_step(rule, number), decay + terms.penalty * scale
+        move, shrink = at_step(steps.rule, number), steps.decay + terms.penalty * scale
         shards_step(network, now, parts, move, shrink, memory, 0, 1, scratch)
         if t == 0:
             loss = total(now.losses, 0, shards.parts)
             losses_out[epoch] += objective(terms, len(data.weights) > 0, loss, B, scale)
             right_out[epoch] += now.right[: shards.parts].sum()
-            atomic_store(control, STEPS, step + 1 - first)
+            atomic_store(control, STEPS, step + 1 - steps.first)
     restore_mode(mode)
 
 

@@ -16,7 +16,7 @@ from ..kernels.rows import Data
 from ..kernels.simd import TILE_ROWS
 from ..kernels.slices import Slicing, train_slices
 from ..kernels.sparse import WIDEST
-from ..kernels.steps import Parts
+from ..kernels.steps import Parts, Steps
 from ..packing import aligned
 from ..slicing import SlicedLayout, bounds_of, slices_of
 from ..trainer import Plan, State
@@ -36,9 +36,13 @@ class _Batches(Training):
         self.terms = Terms(float(self.objective.penalty), float(self.objective.divisor), np.zeros(squares))
         self.lists, self.inputs = len(data.lists.starts) > 0, architecture.sizes[0]
 
-    def rows_of_an_epoch(self, losses: Array, order: Array) -> int:
-        """In a run that goes on with an epoch they are those that are left of it."""
-        return len(order) // max(1, len(losses))
+    def steps(self, losses: Array, order: Array, first: int, last: int, slots: list[Array]) -> Steps:
+        """As kernels take them. An epoch has the rows that are left of it where a run goes on with it."""
+        m = len(order) // max(1, len(losses))
+        o = self.optimizer
+        return Steps(
+            m, order, self.batch_size, first, last, self.rule(), o.weight_decay, self.terms, self.memory(slots)
+        )
 
     def columns(self, regions: int) -> Any:
         """Room for a batch's features by columns, if they are lists."""
@@ -68,15 +72,7 @@ class MiniBatches(_Batches):
             self.control,
             self.network,
             self.data,
-            self.rows_of_an_epoch(losses, order),
-            order,
-            self.batch_size,
-            first,
-            last,
-            self.rule(),
-            self.optimizer.weight_decay,
-            self.terms,
-            self.memory(self.slots),
+            self.steps(losses, order, first, last, self.slots),
             self.batch,
             self.parts._replace(regions=threads),
             self.scratch[t],
@@ -116,15 +112,7 @@ class Replicas(_Batches):
             self.control,
             network,
             self.data,
-            self.rows_of_an_epoch(losses, order),
-            order,
-            self.batch_size,
-            first,
-            last,
-            self.rule(),
-            self.optimizer.weight_decay,
-            self.terms,
-            self.memory(slots),
+            self.steps(losses, order, first, last, slots),
             self.batch,
             self.parts[t],
             self.scratch[t],
@@ -173,15 +161,7 @@ class Slices(_Batches):
             self.control,
             self.network,
             self.data,
-            self.rows_of_an_epoch(losses, order),
-            order,
-            self.batch_size,
-            first,
-            last,
-            self.rule(),
-            self.optimizer.weight_decay,
-            self.terms,
-            self.memory(self.slots),
+            self.steps(losses, order, first, last, self.slots),
             self.batch[t],
             self.scratch[t],
             self.slicing._replace(parts=(even._replace(regions=regions), odd._replace(regions=regions))),
