@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from .architecture import ACTIVATIONS, FROM_INPUT, Architecture
 from .kernels import network as kernel
+from .kernels.matrix_unit import SIDE
 from .kernels.simd import REGISTER_BYTES
 from .kernels.softmax import ROOM
+from .kernels.thirds import DEEP, INPUTS, ROWS, TALL
 
 Array = NDArray[Any]
 ALIGNMENT = 64  # bytes of a cache line, and of the widest register
@@ -25,13 +27,18 @@ def aligned(size: int, dtype: np.dtype[Any], *, zeros: bool = True) -> Array:
     return memory[start : start + size]
 
 
+def _pairs(count: int) -> int:
+    """See kernels.thirds.pairs_of."""
+    return -(-count // DEEP) * SIDE
+
+
 class Layout:
     """Where every layer's arrays lie in the flat ones, for one architecture and dtype.
 
     layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row
     of a block takes in `values`, all layers together. room: numbers of scratch for the outputs. widest: the most
     columns of a W, padded. first_panel: registers of the widest panel of the first layer's W. dropout: a rate for each
-    hidden layer, or none.
+    hidden layer, or none. thirds: the size of what kernels/thirds.py makes of the first layer's W, 0 without.
     """
 
     def __init__(
@@ -40,6 +47,7 @@ class Layout:
         dtype: np.dtype[Any],
         first_panel: int = 2,
         *,
+        thirds: bool = False,
         dropout: tuple[float, ...] = (),
         seed: int = 0,
     ) -> None:
@@ -64,6 +72,7 @@ class Layout:
             row[kernel.GRADIENT] = self.block
             self.block += self._padded(size, self.lanes)
         self._keep(architecture, dropout)
+        self.thirds = 3 * _pairs(architecture.sizes[0]) * self._first_columns() if thirds else 0
         self.room = (architecture.sizes[-1] + ROOM) * self.lanes
         self.widest = max(self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) for row in self.layers[:-1])
 
@@ -76,6 +85,18 @@ class Layout:
             if activation in FROM_INPUT or rate > 0:
                 row[kernel.KEPT] = self.block
                 self.block += self._padded(size, self.lanes)
+
+    def _first_columns(self) -> int:
+        """Of the first layer's W, padded."""
+        return self._padded(int(self.layers[0, kernel.N_]), int(self.layers[0, kernel.PANEL]))
+
+    def words(self, B: int) -> int:
+        """Words of scratch that a batch of B rows takes on the matrix unit: see kernels/thirds.py."""
+        if self.thirds == 0:
+            return 0
+        K = int(self.layers[0, kernel.K_])
+        columns, gradients = INPUTS * _pairs(B), 3 * _pairs(B) * self._first_columns()
+        return ROWS * _pairs(K) + columns + gradients + TALL * 2 * SIDE
 
     def _width(self, left: int, widest: int) -> int:
         """See kernels.panels.panel_width."""
@@ -135,4 +156,5 @@ class Layout:
         self.pack(params, weights, biases)
         self.pack_transposed(transposed, weights)
         zero = aligned(max(map(max, self.layers[:, :2])), self.dtype)
-        return kernel.Network(self.layers, params, transposed, zero, self.rates, self.seed)
+        thirds = aligned(self.thirds, self.dtype)
+        return kernel.Network(self.layers, params, transposed, zero, self.rates, self.seed, thirds)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .architecture import Architecture
-from .kernels.network import BIAS, TRANSPOSED, WEIGHTS, Network
+from .kernels.network import BIAS, THIRDS, TRANSPOSED, WEIGHTS, Network
 from .packing import Layout, aligned
 
 Array = NDArray[Any]
@@ -38,19 +38,23 @@ def bounds_of(hidden: int, outputs: int, lanes: int) -> Array:
 class SlicedLayout:
     """As packing.Layout, for a network whose hidden layer is cut at `cuts` (parts + 1,): a Layout for each part."""
 
-    def __init__(self, architecture: Architecture, dtype: np.dtype[Any], first_panel: int, cuts: Array) -> None:
+    def __init__(
+        self, architecture: Architecture, dtype: np.dtype[Any], first_panel: int, cuts: Array, *, thirds: bool
+    ) -> None:
         K, _, N = architecture.sizes
         self.dtype, self.cuts = dtype, cuts
         narrow = [
             Architecture((K, int(width), N), architecture.activations, architecture.output) for width in np.diff(cuts)
         ]
-        self.parts = [Layout(each, dtype, first_panel) for each in narrow]
-        self.params = self.transposed = 0
+        self.parts = [Layout(each, dtype, first_panel, thirds=thirds) for each in narrow]
+        self.params = self.transposed = self.thirds = 0
         for part in self.parts:
             part.layers[:, [WEIGHTS, BIAS]] += self.params
             part.layers[:, TRANSPOSED] += self.transposed
+            part.layers[:, THIRDS] += self.thirds
             self.params += part.params
             self.transposed += part.transposed
+            self.thirds += part.thirds
 
     def _parts(self, weights: list[Array], biases: list[Array]) -> Iterator[tuple[Layout, list[Array], list[Array]]]:
         """Every part's layout, weights and biases, which are views. All have the last bias."""
@@ -82,4 +86,5 @@ class SlicedLayout:
         self.pack(params, weights, biases)
         self.pack_transposed(transposed, weights)
         zero = aligned(max(*weights[0].shape, *weights[1].shape), self.dtype)
-        return Network(np.concatenate([part.layers for part in self.parts]), params, transposed, zero, np.zeros(0), 0)
+        layers, thirds = np.concatenate([part.layers for part in self.parts]), aligned(self.thirds, self.dtype)
+        return Network(layers, params, transposed, zero, np.zeros(0), 0, thirds)

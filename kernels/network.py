@@ -37,7 +37,8 @@ from .simd import (
 
 # Columns of `layers`, one row a layer: its sizes K and N, the activation of its output, and where its arrays begin.
 # The last row is the output's: only INPUT, GRADIENT and KEPT of it are used.
-K_, N_, ACTIVATION, WEIGHTS, BIAS, TRANSPOSED, INPUT, GRADIENT, PANEL, KEPT, COLUMNS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+K_, N_, ACTIVATION, WEIGHTS, BIAS, TRANSPOSED, INPUT, GRADIENT, PANEL, KEPT, THIRDS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+COLUMNS = 11
 
 UINT8, FLOAT32, FLOAT64 = 0, 1, 2
 LINE = 64  # bytes of a cache line
@@ -58,7 +59,8 @@ class Rows(NamedTuple):
 class Network(NamedTuple):
     """layers (L + 1, COLUMNS) int64; params, transposed: flat; zero: as many zeros as the widest layer has inputs.
 
-    rates: dropout's, one a hidden layer (float64), or empty; seed: of dropout.
+    rates: dropout's, one a hidden layer (float64), or empty; seed: of dropout. thirds: the first layer's W for the
+    matrix unit, see thirds.py, or empty.
     """
 
     layers: Array
@@ -67,6 +69,7 @@ class Network(NamedTuple):
     zero: Array
     rates: Array
     seed: int
+    thirds: Array
 
 
 def _make_widen(size: int, whole_vector: Any, first_numbers: Any) -> Callable[[Rows, int, Array, int, int], None]:

@@ -22,6 +22,7 @@ from .network import (
 )
 from .panels import Matrix
 from .sparse import first_layer
+from .thirds import in_thirds, thirds_forward
 
 # Rows that pass through a network together in full-batch training and prediction: 128 x 784 float32 are 400 KB of L2.
 BLOCK = 128
@@ -47,7 +48,8 @@ class Data(NamedTuple):
 
 class Batch(NamedTuple):
     """Rows that pass through a network together: their places in the data, the layers' values and gradients, and each
-    row's label, targets and loss (float64). Scratch: room for the outputs, see softmax.py; cuts (2 * B,) int64."""
+    row's label, targets and loss (float64). Scratch: room for the outputs, see softmax.py; cuts (2 * B,) int64; words
+    for the matrix unit, see thirds.py. ahead: places of the next rows, or empty."""
 
     values: Array
     numbers: Array
@@ -56,6 +58,15 @@ class Batch(NamedTuple):
     losses: Array
     room: Array
     cuts: Array
+    words: Array
+    ahead: Array
+
+
+@kernel
+def with_ahead(batch: Batch, ahead: Array) -> Batch:
+    """The same with places of the next rows."""
+    values, numbers, labels, targets, losses = batch.values, batch.numbers, batch.labels, batch.targets, batch.losses
+    return Batch(values, numbers, labels, targets, losses, batch.room, batch.cuts, batch.words, ahead)
 
 
 @kernel
@@ -111,6 +122,8 @@ def input_layer(
     """Rows begin..end of a batch of B through the first layer, and so many of its columns from n on."""
     if listed(data):
         first_layer(network, data.lists, batch.numbers, batch.cuts, batch.values, B, begin, end, n, columns)
+    elif in_thirds(network):
+        thirds_forward(network, data.rows, batch.numbers, batch.words, batch.values, B, begin, end, n, columns)
     else:
         K = network.layers[0, K_]
         fetch_features(network, data, batch.numbers, inputs, begin, end)

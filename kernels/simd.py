@@ -28,15 +28,15 @@ def _host_features() -> set[str]:
     return {feature[1:] for feature in features.split(",") if feature.startswith("+")}
 
 
-_FEATURES = _host_features()
-REGISTER_BYTES = 64 if "avx512f" in _FEATURES else 32 if "avx2" in _FEATURES else 16
+FEATURES = _host_features()
+REGISTER_BYTES = 64 if "avx512f" in FEATURES else 32 if "avx2" in FEATURES else 16
 
 # A tile of TILE_ROWS rows of two registers: 16 accumulators where there are 32 registers (AVX-512, NEON), 8 where there
 # are 16. 8 x 2 ran at 350 of 356 GFLOP/s on two AVX-512 cores; 6 x 4 at 300 when W came from L2.
-TILE_ROWS = 8 if _FEATURES & {"avx512f", "neon"} else 4
+TILE_ROWS = 8 if FEATURES & {"avx512f", "neon"} else 4
 
 # Whether one instruction brings the chosen ones of a register's bytes or words together.
-HAS_COMPRESS = {"avx512vbmi2", "avx512bw", "avx512vl", "bmi2"} <= _FEATURES
+HAS_COMPRESS = {"avx512vbmi2", "avx512bw", "avx512vl", "bmi2"} <= FEATURES
 
 
 class Vector(types.Type):  # type: ignore[misc]

@@ -19,7 +19,18 @@ from .panels import Matrix, are_few, multiply, multiply_few, panel_width
 from .penalty import Terms, objective, square_slice
 from .rows import Batch, Data, input_layer, logits_loss, step_scale, total
 from .simd import lanes, load_first, store_first
-from .steps import Parts, Scratch, Steps, batch_of_step, batch_step, flip_part, prefetch_next, rows_of_step, scattered
+from .steps import (
+    Parts,
+    Scratch,
+    Steps,
+    batch_of_step,
+    batch_step,
+    begin_thirds,
+    flip_part,
+    prefetch_next,
+    rows_of_step,
+    scattered,
+)
 from .sync import (
     ABANDONED,
     DIVERGED,
@@ -33,6 +44,7 @@ from .sync import (
     restore_mode,
     share,
 )
+from .thirds import claim_unit, release_unit
 
 # Rows of Network.layers that each thread's network has.
 ROWS = 3
@@ -50,8 +62,9 @@ class Slicing(NamedTuple):
 @kernel
 def own_network(network: Network, t: int) -> Network:
     """Thread t's part of the network; tables of all lie one after the other."""
+    params, transposed, zero, rates = network.params, network.transposed, network.zero, network.rates
     layers = network.layers[ROWS * t : ROWS * (t + 1)]
-    return Network(layers, network.params, network.transposed, network.zero, network.rates, network.seed)
+    return Network(layers, params, transposed, zero, rates, network.seed, network.thirds)
 
 
 @kernel
@@ -105,7 +118,9 @@ def train_slices(
     own; terms.squares has two generations, and as much of each for every slice."""
     mode = flush_denormals()
     own, count = own_network(network, t), len(slicing.bounds) - 1
+    claim_unit(own)
     order, terms, memory = steps.order, steps.terms, steps.memory
+    begin_thirds(own, slicing.parts[0], 0, 1)
     squares = len(terms.squares) // (2 * count)
     s_begin, s_end = share(count, 1, t, threads)
     N, outputs = own.layers[0, N_], own.layers[1, N_]
@@ -148,4 +163,5 @@ def train_slices(
             losses_out[epoch] += objective(now, len(data.weights) > 0, loss, B, scale)
             right_out[epoch] += right
             atomic_store(control, STEPS, step + 1 - steps.first)
+    release_unit(own)
     restore_mode(mode)

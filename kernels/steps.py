@@ -28,6 +28,7 @@ from .rows import Batch, Data, listed, prefetch_rows
 from .simd import lanes, load_first, prefetch, store_first
 from .sparse import add_columns, multiply_lists, scatter_rows
 from .sync import share
+from .thirds import TALL, add_thirds, begin_gradients, bring_inputs, in_thirds, split_weights, thirds_gradient
 
 # So many numbers before their use gradients are asked for, which come from other cores: 64-100-10, 9.5 to 8 us.
 AHEAD = 1024
@@ -41,7 +42,7 @@ class Scratch(NamedTuple):
 
     tile (STRIP * PANEL,), or all rows of a dW that is scattered, or what the outputs need, see softmax.py; strips
     (B * STRIP or some times that,); packed (B * N padded,); inputs (B * K,), if threads share the first layer by its
-    columns; cuts (2 * B,) int64.
+    columns; cuts (2 * B,) int64; words for the matrix unit, see thirds.py.
     """
 
     tile: Array
@@ -49,6 +50,7 @@ class Scratch(NamedTuple):
     packed: Array
     inputs: Array
     cuts: Array
+    words: Array
 
 
 class Parts(NamedTuple):
@@ -116,12 +118,15 @@ def rows_of_step(steps: Steps, step: int) -> tuple[int, int, int]:
 def batch_of_step(steps: Steps, at: int, B: int, batch: Batch, scratch: Scratch) -> Batch:
     """A batch that holds the B rows from `at` on in the order; what is scratch in it is the thread's own."""
     numbers, labels, targets, losses = steps.order[at : at + B], batch.labels, batch.targets, batch.losses
-    return Batch(batch.values, numbers, labels, targets, losses, scratch.tile, scratch.cuts)
+    ahead, room, cuts, words = steps.order[at + B : at + 2 * B], scratch.tile, scratch.cuts, scratch.words
+    return Batch(batch.values, numbers, labels, targets, losses, room, cuts, words, ahead)
 
 
 @kernel
 def prefetch_next(network: Network, data: Data, steps: Steps, at: int, B: int, begin: int, end: int) -> None:
     """Ask for rows begin..end of the batch after the one of B rows at `at`; they come from memory meanwhile."""
+    if in_thirds(network):  # which does so by itself, see begin_gradients
+        return
     order, after = steps.order, at + B
     prefetch_rows(network, data, order, min(after + begin, len(order)), min(after + end, len(order)))
 
@@ -160,6 +165,22 @@ def own_rows(network: Network, layer: int, t: int, threads: int) -> tuple[int, i
 
 
 @kernel
+def begin_thirds(network: Network, parts: Parts, t: int, threads: int) -> None:
+    """Thread t's part of the first layer's W for the matrix unit."""
+    if not in_thirds(network):
+        return
+    params, K = network.params, network.layers[0, K_]
+    n, last = own_columns(network, parts, 0, t, threads)
+    begin, end = own_rows(network, 0, t, threads)
+    if parts.by_columns:
+        begin, end = 0, K
+    while n < last:
+        wide = panel_width(params, network.layers[0, N_] - n, network.layers[0, PANEL])
+        split_weights(network, begin, end - begin, n, params, network.layers[0, WEIGHTS] + n * K + begin * wide)
+        n += wide
+
+
+@kernel
 def flip_part(
     network: Network, data: Data, batch: Batch, B: int, parts: Parts, t: int, threads: int, scratch: Scratch
 ) -> None:
@@ -176,6 +197,9 @@ def batch_begin(
 ) -> None:
     """What rows begin..end and columns n..last of dW = A.T @ dZ need: dZ packed, or dW itself if it is scattered."""
     data, batch, B, _ = source
+    if layer == 0 and in_thirds(network):
+        begin_gradients(network, data.rows, batch.words, batch.values, B, 0, B, n, last)
+        return
     pack_dz(network, batch, B, layer, n, last, scratch)
     wide = scattered(network, layer)
     if layer == 0 and listed(data) and wide > 0:
@@ -199,9 +223,12 @@ def batch_strips(network: Network, source: Any, layer: int, top: int, end: int, 
     Every panel reads them again, and rows of A lie K apart: 128 hidden units, 92 to 117 GFLOP/s. Where that is not far
     it is not worth it: 64-100-10, 58 to 53 us a step on two threads.
     """
-    data, _, B, _ = source
+    data, batch, B, _ = source
     bottom: int = end
     if layer == 0 and listed(data):
+        return bottom
+    if layer == 0 and in_thirds(network):
+        bottom = bring_inputs(network, data.rows, batch.numbers, batch.ahead, batch.words, B, top, end)
         return bottom
     K = network.layers[layer, K_]
     if K <= NARROW:
@@ -229,12 +256,15 @@ def batch_weights(
 ) -> int:
     """Rows k.. of dW = A.T @ dZ over a batch, the panel of columns n.., where `begin` is the first row of this part and
     `top` that of the strips. Returns where in the tile it lies."""
-    data, _, B, parts = source
+    data, batch, B, parts = source
     zero, C = Matrix(network.zero, 0, 0, 1), Matrix(scratch.tile, 0, wide, 1)
     if layer == 0 and listed(data):
         if scattered(network, layer) > 0:
             return (k - begin) * wide
         multiply_lists(parts.columns, scratch.cuts[:0], k + part, rows, wide, scratch.packed, n * B, zero, wide, C)
+        return 0
+    if layer == 0 and in_thirds(network):
+        thirds_gradient(network, batch.words, B, k - top, rows, n, wide, scratch.tile, 0)
         return 0
     strip = Matrix(scratch.strips, (k - top) * B, 1, STRIP)
     if network.layers[layer, K_] <= NARROW:
@@ -338,6 +368,7 @@ def _make_weights_step(
         first_part, last_part, regions = t, t + 1, threads
         if layer == 0 and parts.by_columns and scattered(network, layer) == 0:  # all rows of some columns
             first_part, last_part, regions = 0, parts.regions, parts.regions
+        tall = TALL if layer == 0 and in_thirds(network) else STRIP
         begin, end = own_rows(network, layer, t, threads)
         if n0 < last:
             begin_layer(network, source, layer, begin, end, n0, last, scratch)
@@ -349,12 +380,14 @@ def _make_weights_step(
                 while n < last:
                     # A panel of dZ stays in L1 and W is taken as it lies, while the strips pass by.
                     wide = panel_width(tile, N - n, widest)
-                    for k in range(top, bottom, STRIP):
-                        rows, p = min(STRIP, bottom - k), network.layers[layer, WEIGHTS] + n * K + k * wide
+                    for k in range(top, bottom, tall):
+                        rows, p = min(tall, bottom - k), network.layers[layer, WEIGHTS] + n * K + k * wide
                         g = weights_gradient(network, source, layer, part, begin, top, k, rows, n, wide, scratch)
                         update(move, decay, params, p, tile, g, first, second, p, rows * wide)
                         if layer > 0:
                             transpose_rows(network, layer, k, k + rows, n)
+                        elif in_thirds(network):
+                            split_weights(network, k, rows, n, params, p)
                     n += wide
                 top = bottom
         wide = STRIP * lanes(tile)
@@ -409,6 +442,12 @@ def add_gradients(
     for layer in range(len(layers) - 1):
         K, N, dw = layers[layer, K_], layers[layer, N_], out0 + layers[layer, WEIGHTS]
         dZ = Matrix(batch.values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
+        if layer == 0 and in_thirds(network):
+            numbers, ahead, words = batch.numbers[begin:end], batch.ahead[begin:end], batch.words
+            add_thirds(network, data.rows, numbers, ahead, words, batch.values, B, begin, depth, out, dw, fresh)
+            db = out0 + layers[layer, BIAS]
+            sum_columns(depth, N, dZ, nothing if fresh else Matrix(out, db, 0, 1), out, db)
+            continue
         pack(depth, 0, N, N, layers[layer, PANEL], dZ, scratch.packed, 0)
         if layer == 0 and listed(data):
             add_columns(network, columns, first, depth, scratch.packed, out, dw, fresh)

@@ -173,7 +173,7 @@ def store_square(
     return types.void(array, types.intp, types.intp, types.intp, types.intp, tile), generate
 
 
-def _exchanged(builder: Any, low: Any, high: Any, bit: int) -> list[Any]:
+def exchanged(builder: Any, low: Any, high: Any, bit: int) -> list[Any]:
     """Two rows whose numbers differ in one bit, after it has changed places with the same bit of the column numbers."""
     count = low.type.count
     first = [lane if not lane & bit else count + lane - bit for lane in range(count)]
@@ -192,7 +192,7 @@ def transposed(typing: Any, tile: Any) -> Any:
         rows, bit = cgutils.unpack_tuple(builder, args[0]), 1
         while bit < tile.count:
             for low in (row for row in range(tile.count) if not row & bit):
-                rows[low], rows[low | bit] = _exchanged(builder, rows[low], rows[low | bit], bit)
+                rows[low], rows[low | bit] = exchanged(builder, rows[low], rows[low | bit], bit)
             bit *= 2
         return context.make_tuple(builder, tile, rows)
 
@@ -235,7 +235,7 @@ def inner_products(
             sums.append(total)
         bit = 1
         while bit < lanes:  # half as many rows, of sums that are half as long
-            sums = [builder.fadd(*_exchanged(builder, *pair, bit)) for pair in zip(sums[::2], sums[1::2], strict=True)]
+            sums = [builder.fadd(*exchanged(builder, *pair, bit)) for pair in zip(sums[::2], sums[1::2], strict=True)]
             bit *= 2
         return sums[0]
 

@@ -13,7 +13,7 @@ from .lists import flip
 from .network import K_, N_, Network, backward, layer_backward
 from .optimizers import Rule, at_step
 from .penalty import objective, square_weights
-from .rows import BLOCK, Batch, Data, input_layer, listed, rows_loss, step_scale, total
+from .rows import BLOCK, Batch, Data, input_layer, listed, rows_loss, step_scale, total, with_ahead
 from .simd import TILE_ROWS
 from .steps import (
     Memory,
@@ -24,6 +24,7 @@ from .steps import (
     add_gradients,
     batch_of_step,
     batch_step,
+    begin_thirds,
     flip_part,
     own_columns,
     own_rows,
@@ -48,6 +49,7 @@ from .sync import (
     restore_mode,
     share,
 )
+from .thirds import claim_unit, release_unit
 
 
 @entry
@@ -72,6 +74,9 @@ def train_minibatches(
     Ends early, before the step, when STOP is set or a batch's loss is not finite; STEPS counts the steps taken.
     """
     mode, order, terms, memory = flush_denormals(), steps.order, steps.terms, steps.memory
+    claim_unit(network)
+    begin_thirds(network, parts, t, threads)
+    barrier(control, threads)
     for step in range(steps.first, steps.last):
         epoch, at, B = rows_of_step(steps, step)
         begin, end = share(B, TILE_ROWS, t, threads)
@@ -114,6 +119,7 @@ def train_minibatches(
                 right_out[epoch] += right[8 * other]
             atomic_store(control, STEPS, step + 1 - steps.first)
         barrier(control, threads)
+    release_unit(network)
     restore_mode(mode)
 
 
@@ -167,6 +173,8 @@ def train_replicas(
     in turns, and who stops says in which step: (2 * parts, ...).
     """
     mode, order, terms, memory = flush_denormals(), steps.order, steps.terms, steps.memory
+    claim_unit(network)
+    begin_thirds(network, parts, 0, 1)
     for step in range(steps.first, steps.last):
         epoch, at, B = rows_of_step(steps, step)
         own = batch_of_step(steps, at, B, batch, scratch)
@@ -204,6 +212,7 @@ def train_replicas(
             losses_out[epoch] += objective(terms, len(data.weights) > 0, loss, B, scale)
             right_out[epoch] += now.right[: shards.parts].sum()
             atomic_store(control, STEPS, step + 1 - steps.first)
+    release_unit(network)
     restore_mode(mode)
 
 
@@ -215,7 +224,7 @@ def shard_gradient(
     m: int,
     scale: float,
     s: int,
-    batch: Batch,
+    room: Batch,
     scratch: Scratch,
     shards: Shards,
 ) -> None:
@@ -226,9 +235,10 @@ def shard_gradient(
         if atomic_load(control, STOP):
             atomic_store(control, STOPPING, 1)
             return
-        B = min(shards.block, end - start)
-        for i in range(B):
-            batch.numbers[i] = start + i
+        B, both = min(shards.block, end - start), min(2 * shards.block, end - start)
+        for i in range(both):
+            room.numbers[i] = start + i
+        batch = with_ahead(room, room.numbers[B:both])
         input_layer(network, data, batch, batch.values, B, 0, B, 0, network.layers[0, N_])
         shards.right[s] += rows_loss(network, data, batch, B, 0, B, scale, 0)
         backward(network, batch.values, B, 0, B, 0, 0)
@@ -263,6 +273,9 @@ def train_full_batch(
     Which thread takes which shard does not matter: all are summed in their order.
     """
     mode = flush_denormals()
+    claim_unit(network)
+    begin_thirds(network, parts, t, threads)
+    barrier(control, threads)
     for epoch in range(first, last):
         s = atomic_add(control, NEXT, 1)
         while s < shards.parts:
@@ -283,6 +296,7 @@ def train_full_batch(
             atomic_store(control, NEXT, 0)
             atomic_store(control, STEPS, epoch + 1 - first)
         barrier(control, threads)
+    release_unit(network)
     restore_mode(mode)
 
 
@@ -296,12 +310,16 @@ def gradient(
     m: int,
     scale: float,
     batch: Batch,
+    parts: Parts,
     scratch: Scratch,
     shards: Shards,
     out: Array,
 ) -> None:
     """The gradient of all m rows' losses, times `scale`, to out, laid out as the parameters; losses stay in shards."""
     mode = flush_denormals()
+    claim_unit(network)
+    begin_thirds(network, parts, t, threads)
+    barrier(control, threads)
     s = atomic_add(control, NEXT, 1)
     while s < shards.parts:
         shard_gradient(control, network, data, m, scale, s, batch, scratch, shards)
@@ -310,4 +328,5 @@ def gradient(
     if not atomic_load(control, STOPPING):
         begin, end = share(shards.size, BLOCK, t, threads)
         sum_shards(shards, begin, end - begin, out[begin:])
+    release_unit(network)
     restore_mode(mode)

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from ..architecture import Architecture
 from ..features import compress_blocks, no_lists
 from ..kernels import training as kernels
-from ..kernels.rows import BLOCK, Data
+from ..kernels.rows import BLOCK, Batch, Data
 from ..kernels.simd import REGISTER_BYTES
 from ..kernels.steps import Parts
+from ..packing import Layout
 from ..trainer import Plan, State
 from .memory import batch_of, scratch_of
 from .sharing import shards_of, sharing
@@ -49,9 +50,14 @@ class FullBatch(Training):
         self.network, self.slots = self.pack(layout)
         rows = min(block, m)
         self.shards = shards_of(parts, layout.params, self.dtype, grain=grain, block=block)
-        self.blocks = [batch_of(layout, rows) for _ in range(self.threads)]
         self.scratch = [scratch_of(layout, rows, 0) for _ in range(self.threads)]
+        self.blocks = [self._block(layout, rows, scratch.words) for scratch in self.scratch]
         self.parts = Parts(False, no_lists(self.dtype), 0, 0)
+
+    @staticmethod
+    def _block(layout: Layout, rows: int, words: Array) -> Batch:
+        """A thread's, with room for the places of the next block."""
+        return batch_of(layout, rows)._replace(words=words, numbers=np.zeros(2 * rows, np.int64))
 
     def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
         kernels.train_full_batch(

@@ -39,9 +39,8 @@ class Gradient:
         parameters, self.count = [np.zeros(shape, dtype) for shape in shapes], len(architecture.layers)
         state = State(parameters[: self.count], parameters[self.count :])
         plan = Plan(WORTH_COMPRESSING, None, Optimizer("sgd"), 0, threads, objective=objective)
-        data = without_zeros(
-            data_of(X, Y, architecture, dtype, objective, sample_weight), X, architecture.sizes[1], dtype, plan
-        )
+        data = data_of(X, Y, architecture, dtype, objective, sample_weight)
+        data = without_zeros(data, X, architecture, dtype, plan)
         self.trainer = FullBatch(architecture, state, data, len(X), plan)
         self.out = aligned(self.trainer.layout.params, dtype)
         self.total = float(len(X)) if sample_weight is None else float(sample_weight.sum())
@@ -66,7 +65,12 @@ class Gradient:
 
     def _call(self, m: int, t: int, threads: int) -> None:
         trainer = self.trainer
-        room = trainer.blocks[t], trainer.scratch[t], trainer.shards._replace(parts=trainer.shards.parts if m else 0)
+        room = (
+            trainer.blocks[t],
+            trainer.parts,
+            trainer.scratch[t],
+            trainer.shards._replace(parts=trainer.shards.parts if m else 0),
+        )
         training.gradient(
             t, threads, trainer.control, trainer.network, trainer.data, m, 1.0 / self.total, *room, self.out
         )

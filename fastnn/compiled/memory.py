@@ -56,6 +56,8 @@ def batch_of(layout: Layout, B: int) -> Batch:
         losses=aligned(B, np.dtype(np.float64)),
         room=aligned(layout.room, dtype),
         cuts=aligned(2 * B, whole),
+        words=aligned(0, dtype),
+        ahead=aligned(0, whole),
     )
 
 
@@ -67,4 +69,5 @@ def scratch_of(layout: Layout, B: int, inputs: int) -> Scratch:
         packed=aligned(B * layout.widest, layout.dtype),
         inputs=aligned(B * inputs, layout.dtype),
         cuts=np.zeros(2 * B, np.int64),
+        words=aligned(layout.words(B), layout.dtype),
     )

@@ -61,7 +61,7 @@ class MiniBatches(_Batches):
         self.network, self.slots = self.pack(layout)
         self.batch = batch_of(layout, self.batch_size)
         self.parts = Parts(by_columns, self.columns(self.threads), 0, middle_of(architecture, self.dtype))
-        inputs = self.inputs if by_columns and not self.lists else 0
+        inputs = self.inputs if by_columns and not self.lists and not self.thirds else 0
         self.scratch = [scratch_of(layout, self.batch_size, inputs) for _ in range(self.threads)]
         self.right = np.zeros(8 * self.threads, np.int64)
 
@@ -74,7 +74,7 @@ class MiniBatches(_Batches):
             self.data,
             self.steps(losses, order, first, last, self.slots),
             self.batch,
-            self.parts._replace(regions=threads),
+            self.parts._replace(regions=threads if self.lists else 1),
             self.scratch[t],
             self.right,
             losses,
@@ -138,14 +138,14 @@ class Slices(_Batches):
         self.slicing = Slicing(bounds, aligned(2 * count * self.batch_size * N, self.dtype), (even, odd))
         self.network, self.slots = self.pack(self.cut(self.threads))
         self.batch = [batch_of(whole, self.batch_size) for _ in range(self.threads)]
-        inputs = 0 if self.lists else K
+        inputs = 0 if self.lists or self.thirds else K
         self.scratch = [scratch_of(whole, self.batch_size, inputs) for _ in range(self.threads)]
 
     def cut(self, threads: int) -> SlicedLayout:
         """A part of the network for each of so many threads."""
         bounds = self.slicing.bounds
         cuts = bounds[(len(bounds) - 1) * np.arange(threads + 1) // threads]
-        return SlicedLayout(self.architecture, self.dtype, self.panel, cuts)
+        return SlicedLayout(self.architecture, self.dtype, self.panel, cuts, thirds=self.thirds)
 
     def prepare(self, threads: int) -> None:
         """Cut the network anew, if others had it before."""

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import matrix_unit
 from ..architecture import Architecture
-from ..kernels.rows import BLOCK
+from ..kernels.network import UINT8
+from ..kernels.rows import BLOCK, Data
 from ..kernels.simd import REGISTER_BYTES
 from ..kernels.sparse import WIDEST
 from ..kernels.steps import Shards
@@ -19,6 +21,10 @@ Array = NDArray[Any]
 
 # The first layer is shared by its columns if the busiest thread has at most so many times its even share of them.
 UNEVEN = 1.35
+
+# Inputs and rows of a step from which a first layer is made on the matrix unit: with 64 and 64 a step takes 0.8 to 0.95
+# of the time it takes without, with 48 inputs 0.8 to 1.03, with 16 rows 1.1 to 1.3.
+LEAST_INPUTS, LEAST_ROWS = 64, 32
 
 # Bytes of a middle layer's W.T from which threads share its backward pass by columns.
 LARGE = 1 << 17
@@ -42,6 +48,12 @@ def sharing(N: int, dtype: np.dtype[Any], threads: int, *, lists: bool) -> tuple
         if threads > 1 and panels >= threads and busiest * threads <= UNEVEN * registers:
             return panel, True
     return WIDEST if lists else 2, False
+
+
+def on_matrix_unit(data: Data, inputs: int, rows: int, dtype: np.dtype[Any]) -> bool:
+    """Whether the first layer, of so many inputs, is made on the CPU's matrix unit, so many rows in a step."""
+    fits = dtype == np.float32 and data.rows.kind == UINT8 and len(data.lists.starts) == 0
+    return fits and inputs >= LEAST_INPUTS and rows >= LEAST_ROWS and matrix_unit.available()
 
 
 def middle_of(architecture: Architecture, dtype: np.dtype[Any]) -> int:

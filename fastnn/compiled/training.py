@@ -23,6 +23,7 @@ from ..pace import keep, recall
 from ..packing import Layout, aligned
 from ..slicing import SlicedLayout
 from ..trainer import Plan, Poll, State
+from .sharing import on_matrix_unit
 
 Array = NDArray[Any]
 
@@ -46,13 +47,14 @@ class Training(ABC):
         self.none = np.zeros(0, self.dtype)
         self.control = np.zeros(SLOTS, np.int64)
         listed = len(data.lists.starts) > 0
+        self.thirds = on_matrix_unit(data, architecture.sizes[0], self.batch_size, self.dtype)
         self.kind = type(self), architecture, self.batch_size, self.dtype, self.optimizer.name, listed
         self.pace = recall(self.kind, threads)
 
     def whole(self, panel: int) -> Layout:
         """Of the network in one. panel: see Layout.first_panel."""
         dropout, seed = self.objective.dropout, self.objective.seed
-        return Layout(self.architecture, self.dtype, panel, dropout=dropout, seed=seed)
+        return Layout(self.architecture, self.dtype, panel, thirds=self.thirds, dropout=dropout, seed=seed)
 
     def pack(self, layout: Layout | SlicedLayout) -> tuple[Network, list[Array]]:
         """A copy of the network, and of what the optimizer remembers, which has this layout from now on."""
