@@ -48,7 +48,7 @@ class Training(ABC):
         self.control = np.zeros(SLOTS, np.int64)
         listed = len(data.lists.starts) > 0
         self.thirds = on_matrix_unit(data, architecture.sizes[0], self.batch_size, self.dtype)
-        self.kind = type(self), architecture, self.batch_size, self.dtype, self.optimizer.name, listed
+        self.kind = type(self), architecture, self.batch_size, self.dtype, self.optimizer.name, listed, self.thirds
         self.pace = recall(self.kind, threads)
 
     def whole(self, panel: int) -> Layout:
