@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from .architecture import ACTIVATIONS, FROM_INPUT, Architecture
 from .kernels import network as kernel
 from .kernels.matrix_unit import SIDE
+from .kernels.products import DEEP
 from .kernels.simd import REGISTER_BYTES
 from .kernels.softmax import ROOM
-from .kernels.thirds import DEEP, INPUTS, ROWS, TALL
+from .kernels.thirds import INPUTS, LEFT, ROWS
 
 Array = NDArray[Any]
 ALIGNMENT = 64  # bytes of a cache line, and of the widest register
@@ -38,7 +39,7 @@ class Layout:
     layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row
     of a block takes in `values`, all layers together. room: numbers of scratch for the outputs. widest: the most
     columns of a W, padded. first_panel: registers of the widest panel of the first layer's W. dropout: a rate for each
-    hidden layer, or none. thirds: the size of what kernels/thirds.py makes of the first layer's W, 0 without.
+    hidden layer, or none. thirds: the layers that are made on the matrix unit.
     """
 
     def __init__(
@@ -47,11 +48,11 @@ class Layout:
         dtype: np.dtype[Any],
         first_panel: int = 2,
         *,
-        thirds: bool = False,
+        thirds: Collection[int] = (),
         dropout: tuple[float, ...] = (),
         seed: int = 0,
     ) -> None:
-        self.dtype, self.rates, self.seed = dtype, np.array(dropout, np.float64), seed
+        self.dtype, self.none, self.rates, self.seed = dtype, aligned(0, dtype), np.array(dropout, np.float64), seed
         self.lanes = REGISTER_BYTES // dtype.itemsize
         self.layers = np.zeros((len(architecture.layers) + 1, kernel.COLUMNS), np.int64)
         self.params = self.transposed = self.block = 0
@@ -72,7 +73,7 @@ class Layout:
             row[kernel.GRADIENT] = self.block
             self.block += self._padded(size, self.lanes)
         self._keep(architecture, dropout)
-        self.thirds = 3 * _pairs(architecture.sizes[0]) * self._first_columns() if thirds else 0
+        self._place_thirds(thirds)
         self.room = (architecture.sizes[-1] + ROOM) * self.lanes
         self.widest = max(self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) for row in self.layers[:-1])
 
@@ -86,17 +87,28 @@ class Layout:
                 row[kernel.KEPT] = self.block
                 self.block += self._padded(size, self.lanes)
 
-    def _first_columns(self) -> int:
-        """Of the first layer's W, padded."""
-        return self._padded(int(self.layers[0, kernel.N_]), int(self.layers[0, kernel.PANEL]))
+    def _place_thirds(self, layers: Collection[int]) -> None:
+        """W, and W.T but of the first layer, of these layers for the matrix unit: see kernels/thirds.py."""
+        self.layers[:, [kernel.THIRDS, kernel.BACK_THIRDS]], self.thirds = -1, 0
+        for layer in sorted(layers):
+            row = self.layers[layer]
+            K, N = int(row[kernel.K_]), int(row[kernel.N_])
+            row[kernel.THIRDS] = self.thirds
+            self.thirds += 3 * _pairs(K) * self._padded(N, int(row[kernel.PANEL]))
+            if layer > 0:
+                row[kernel.BACK_THIRDS] = self.thirds
+                self.thirds += 3 * _pairs(N) * self._padded(K, 2 * self.lanes)
 
     def words(self, B: int) -> int:
-        """Words of scratch that a batch of B rows takes on the matrix unit: see kernels/thirds.py."""
-        if self.thirds == 0:
-            return 0
-        K = int(self.layers[0, kernel.K_])
-        columns, gradients = INPUTS * _pairs(B), 3 * _pairs(B) * self._first_columns()
-        return ROWS * _pairs(K) + columns + gradients + TALL * 2 * SIDE
+        """Words of a thread's scratch for the matrix unit, for batches of B rows: see `places` in kernels/thirds.py."""
+        most = 0
+        for layer, row in enumerate(self.layers[:-1]):
+            if row[kernel.THIRDS] >= 0:
+                K, N, terms = int(row[kernel.K_]), int(row[kernel.N_]), 1 if layer == 0 else 3
+                rows = terms * ROWS * max(_pairs(K), _pairs(N) if layer > 0 else 0)
+                inputs, gradients = terms * INPUTS * _pairs(B), 3 * _pairs(B) * self._padded(N, int(row[kernel.PANEL]))
+                most = max(most, LEFT + rows + inputs + gradients)
+        return most
 
     def _width(self, left: int, widest: int) -> int:
         """See kernels.panels.panel_width."""
@@ -157,4 +169,4 @@ class Layout:
         self.pack_transposed(transposed, weights)
         zero = aligned(max(map(max, self.layers[:, :2])), self.dtype)
         thirds = aligned(self.thirds, self.dtype)
-        return kernel.Network(self.layers, params, transposed, zero, self.rates, self.seed, thirds)
+        return kernel.Network(self.layers, params, transposed, zero, self.rates, self.seed, thirds, self.none)

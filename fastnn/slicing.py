@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,13 @@ class SlicedLayout:
     """As packing.Layout, for a network whose hidden layer is cut at `cuts` (parts + 1,): a Layout for each part."""
 
     def __init__(
-        self, architecture: Architecture, dtype: np.dtype[Any], first_panel: int, cuts: Array, *, thirds: bool
+        self,
+        architecture: Architecture,
+        dtype: np.dtype[Any],
+        first_panel: int,
+        cuts: Array,
+        *,
+        thirds: Collection[int],
     ) -> None:
         K, _, N = architecture.sizes
         self.dtype, self.cuts = dtype, cuts
@@ -51,7 +57,7 @@ class SlicedLayout:
         for part in self.parts:
             part.layers[:, [WEIGHTS, BIAS]] += self.params
             part.layers[:, TRANSPOSED] += self.transposed
-            part.layers[:, THIRDS] += self.thirds
+            part.layers[part.layers[:, THIRDS] >= 0, THIRDS] += self.thirds
             self.params += part.params
             self.transposed += part.transposed
             self.thirds += part.thirds
@@ -87,4 +93,4 @@ class SlicedLayout:
         self.pack_transposed(transposed, weights)
         zero = aligned(max(*weights[0].shape, *weights[1].shape), self.dtype)
         layers, thirds = np.concatenate([part.layers for part in self.parts]), aligned(self.thirds, self.dtype)
-        return Network(layers, params, transposed, zero, np.zeros(0), 0, thirds)
+        return Network(layers, params, transposed, zero, np.zeros(0), 0, thirds, aligned(0, self.dtype))

@@ -51,6 +51,20 @@ def rest(typing: Any, x: Vector) -> Any:
     return x(x), generate
 
 
+@intrinsic
+def store_halves(typing: Any, array: types.Type, index: types.Type, x: Vector) -> Any:
+    """The upper halves of x, neighbours in a word, from array[index] on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if runs(array):
+            words = _words(builder, args[2])
+            halves = builder.trunc(builder.lshr(words, _all(words, 16)), ir.VectorType(_HALF, x.lanes))
+            _store(builder, context, array, args[0], args[1], halves)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, x), generate
+
+
 def _from_bytes(builder: Any, numbers: Any) -> Any:
     """By way of float16, whose digits are five of exponent, from -15, and ten, of which three are zero for a byte;
     bfloat16 has eight, from -127, and seven."""

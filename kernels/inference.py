@@ -5,8 +5,9 @@ from __future__ import annotations
 from .activations import SIGMOID, activate
 from .compile import Array, entry, kernel
 from .losses import BINARY, SOFTMAX
-from .network import ACTIVATION, INPUT, K_, N_, Network, Rows, forward, widen_row
+from .network import ACTIVATION, INPUT, K_, N_, Network, Rows, widen_row
 from .panels import Matrix, multiply
+from .passes import forward
 from .rows import BLOCK, Batch, Data, consecutive_rows, rows_loss, seen_finite, total
 from .simd import lanes, load_first, numbers_at, store_first
 from .softmax import softmax

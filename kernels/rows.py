@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .bytes import bytes_forward
 from .compile import Array, kernel
 from .finite import finite_numbers
 from .lists import Lists, prefetch_list
@@ -14,15 +15,14 @@ from .network import (
     N_,
     Network,
     Rows,
-    forward,
-    layer_forward,
     numbers_of,
     prefetch_row,
     widen_row,
 )
 from .panels import Matrix
+from .passes import forward, layer_forward
 from .sparse import first_layer
-from .thirds import in_thirds, thirds_forward
+from .thirds import in_thirds
 
 # Rows that pass through a network together in full-batch training and prediction: 128 x 784 float32 are 400 KB of L2.
 BLOCK = 128
@@ -48,8 +48,8 @@ class Data(NamedTuple):
 
 class Batch(NamedTuple):
     """Rows that pass through a network together: their places in the data, the layers' values and gradients, and each
-    row's label, targets and loss (float64). Scratch: room for the outputs, see softmax.py; cuts (2 * B,) int64; words
-    for the matrix unit, see thirds.py. ahead: places of the next rows, or empty."""
+    row's label, targets and loss (float64). Scratch: room for the outputs, see softmax.py; cuts (2 * B,) int64. ahead:
+    places of the next rows, or empty."""
 
     values: Array
     numbers: Array
@@ -58,7 +58,6 @@ class Batch(NamedTuple):
     losses: Array
     room: Array
     cuts: Array
-    words: Array
     ahead: Array
 
 
@@ -66,7 +65,7 @@ class Batch(NamedTuple):
 def with_ahead(batch: Batch, ahead: Array) -> Batch:
     """The same with places of the next rows."""
     values, numbers, labels, targets, losses = batch.values, batch.numbers, batch.labels, batch.targets, batch.losses
-    return Batch(values, numbers, labels, targets, losses, batch.room, batch.cuts, batch.words, ahead)
+    return Batch(values, numbers, labels, targets, losses, batch.room, batch.cuts, ahead)
 
 
 @kernel
@@ -122,8 +121,8 @@ def input_layer(
     """Rows begin..end of a batch of B through the first layer, and so many of its columns from n on."""
     if listed(data):
         first_layer(network, data.lists, batch.numbers, batch.cuts, batch.values, B, begin, end, n, columns)
-    elif in_thirds(network):
-        thirds_forward(network, data.rows, batch.numbers, batch.words, batch.values, B, begin, end, n, columns)
+    elif in_thirds(network, 0):
+        bytes_forward(network, data.rows, batch.numbers, batch.values, B, begin, end, n, columns)
     else:
         K = network.layers[0, K_]
         fetch_features(network, data, batch.numbers, inputs, begin, end)

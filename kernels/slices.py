@@ -13,9 +13,10 @@ import math
 from typing import NamedTuple
 
 from .compile import Array, entry, kernel
-from .network import BIAS, INPUT, K_, N_, PANEL, WEIGHTS, Network, activate_rows, backward
+from .network import BIAS, INPUT, K_, N_, PANEL, WEIGHTS, Network
 from .optimizers import at_step
 from .panels import Matrix, are_few, multiply, multiply_few, panel_width
+from .passes import activate_rows, backward
 from .penalty import Terms, objective, square_slice
 from .rows import Batch, Data, input_layer, logits_loss, step_scale, total
 from .simd import lanes, load_first, store_first
@@ -44,7 +45,7 @@ from .sync import (
     restore_mode,
     share,
 )
-from .thirds import claim_unit, release_unit
+from .thirds import claim_unit, release_unit, with_words
 
 # Rows of Network.layers that each thread's network has.
 ROWS = 3
@@ -64,7 +65,7 @@ def own_network(network: Network, t: int) -> Network:
     """Thread t's part of the network; tables of all lie one after the other."""
     params, transposed, zero, rates = network.params, network.transposed, network.zero, network.rates
     layers = network.layers[ROWS * t : ROWS * (t + 1)]
-    return Network(layers, params, transposed, zero, rates, network.seed, network.thirds)
+    return Network(layers, params, transposed, zero, rates, network.seed, network.thirds, network.words)
 
 
 @kernel
@@ -117,7 +118,7 @@ def train_slices(
     """As train_minibatches, for a network in so many parts as there are threads. batch and scratch are the thread's
     own; terms.squares has two generations, and as much of each for every slice."""
     mode = flush_denormals()
-    own, count = own_network(network, t), len(slicing.bounds) - 1
+    own, count = with_words(own_network(network, t), scratch.words), len(slicing.bounds) - 1
     claim_unit(own)
     order, terms, memory = steps.order, steps.terms, steps.memory
     begin_thirds(own, slicing.parts[0], 0, 1)

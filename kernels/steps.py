@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from .bytes import add_bytes, bring_bytes
 from .compile import Array, kernel
 from .lists import Lists, flip
 from .network import (
@@ -19,16 +20,23 @@ from .network import (
     PANEL,
     WEIGHTS,
     Network,
-    transpose_rows,
 )
 from .optimizers import Move, Rule, update
 from .panels import STRIP, Matrix, below, copy_strip, multiply_panel, pack, panel_width, sum_columns
+from .passes import transpose_rows
 from .penalty import Terms
+from .products import TALL
 from .rows import Batch, Data, listed, prefetch_rows
 from .simd import lanes, load_first, prefetch, store_first
 from .sparse import add_columns, multiply_lists, scatter_rows
 from .sync import share
-from .thirds import TALL, add_thirds, begin_gradients, bring_inputs, in_thirds, split_weights, thirds_gradient
+from .thirds import (
+    begin_gradients,
+    bring_inputs,
+    in_thirds,
+    split_weights,
+    thirds_gradient,
+)
 
 # So many numbers before their use gradients are asked for, which come from other cores: 64-100-10, 9.5 to 8 us.
 AHEAD = 1024
@@ -118,14 +126,14 @@ def rows_of_step(steps: Steps, step: int) -> tuple[int, int, int]:
 def batch_of_step(steps: Steps, at: int, B: int, batch: Batch, scratch: Scratch) -> Batch:
     """A batch that holds the B rows from `at` on in the order; what is scratch in it is the thread's own."""
     numbers, labels, targets, losses = steps.order[at : at + B], batch.labels, batch.targets, batch.losses
-    ahead, room, cuts, words = steps.order[at + B : at + 2 * B], scratch.tile, scratch.cuts, scratch.words
-    return Batch(batch.values, numbers, labels, targets, losses, room, cuts, words, ahead)
+    ahead = steps.order[at + B : at + 2 * B]
+    return Batch(batch.values, numbers, labels, targets, losses, scratch.tile, scratch.cuts, ahead)
 
 
 @kernel
 def prefetch_next(network: Network, data: Data, steps: Steps, at: int, B: int, begin: int, end: int) -> None:
     """Ask for rows begin..end of the batch after the one of B rows at `at`; they come from memory meanwhile."""
-    if in_thirds(network):  # which does so by itself, see begin_gradients
+    if in_thirds(network, 0):  # which does so by itself, see bring_inputs
         return
     order, after = steps.order, at + B
     prefetch_rows(network, data, order, min(after + begin, len(order)), min(after + end, len(order)))
@@ -166,18 +174,16 @@ def own_rows(network: Network, layer: int, t: int, threads: int) -> tuple[int, i
 
 @kernel
 def begin_thirds(network: Network, parts: Parts, t: int, threads: int) -> None:
-    """Thread t's part of the first layer's W for the matrix unit."""
-    if not in_thirds(network):
-        return
-    params, K = network.params, network.layers[0, K_]
-    n, last = own_columns(network, parts, 0, t, threads)
-    begin, end = own_rows(network, 0, t, threads)
-    if parts.by_columns:
-        begin, end = 0, K
-    while n < last:
-        wide = panel_width(params, network.layers[0, N_] - n, network.layers[0, PANEL])
-        split_weights(network, begin, end - begin, n, params, network.layers[0, WEIGHTS] + n * K + begin * wide)
-        n += wide
+    """Thread t's part of every W for the matrix unit."""
+    for layer in range(len(network.layers) - 1):
+        if in_thirds(network, layer):
+            n, last = own_columns(network, parts, layer, t, threads)
+            begin, end = own_rows(network, layer, t, threads)
+            if layer == 0 and parts.by_columns:
+                begin, end = 0, network.layers[0, K_]
+            while n < last:
+                split_weights(network, layer, begin, end - begin, n)
+                n += panel_width(network.params, network.layers[layer, N_] - n, network.layers[layer, PANEL])
 
 
 @kernel
@@ -197,8 +203,8 @@ def batch_begin(
 ) -> None:
     """What rows begin..end and columns n..last of dW = A.T @ dZ need: dZ packed, or dW itself if it is scattered."""
     data, batch, B, _ = source
-    if layer == 0 and in_thirds(network):
-        begin_gradients(network, data.rows, batch.words, batch.values, B, 0, B, n, last)
+    if in_thirds(network, layer):
+        begin_gradients(network, layer, batch.values, B, 0, B, n, last, data.rows.factor)
         return
     pack_dz(network, batch, B, layer, n, last, scratch)
     wide = scattered(network, layer)
@@ -227,8 +233,11 @@ def batch_strips(network: Network, source: Any, layer: int, top: int, end: int, 
     bottom: int = end
     if layer == 0 and listed(data):
         return bottom
-    if layer == 0 and in_thirds(network):
-        bottom = bring_inputs(network, data.rows, batch.numbers, batch.ahead, batch.words, B, top, end)
+    if in_thirds(network, layer):
+        if layer == 0:
+            bottom = bring_bytes(network, data.rows, batch.numbers, batch.ahead, B, top, end)
+        else:
+            bottom = bring_inputs(network, layer, batch.values, B, top, end)
         return bottom
     K = network.layers[layer, K_]
     if K <= NARROW:
@@ -256,15 +265,15 @@ def batch_weights(
 ) -> int:
     """Rows k.. of dW = A.T @ dZ over a batch, the panel of columns n.., where `begin` is the first row of this part and
     `top` that of the strips. Returns where in the tile it lies."""
-    data, batch, B, parts = source
+    data, _, B, parts = source
     zero, C = Matrix(network.zero, 0, 0, 1), Matrix(scratch.tile, 0, wide, 1)
     if layer == 0 and listed(data):
         if scattered(network, layer) > 0:
             return (k - begin) * wide
         multiply_lists(parts.columns, scratch.cuts[:0], k + part, rows, wide, scratch.packed, n * B, zero, wide, C)
         return 0
-    if layer == 0 and in_thirds(network):
-        thirds_gradient(network, batch.words, B, k - top, rows, n, wide, scratch.tile, 0)
+    if in_thirds(network, layer):
+        thirds_gradient(network, layer, B, k - top, rows, n, wide, scratch.tile, 0)
         return 0
     strip = Matrix(scratch.strips, (k - top) * B, 1, STRIP)
     if network.layers[layer, K_] <= NARROW:
@@ -368,7 +377,7 @@ def _make_weights_step(
         first_part, last_part, regions = t, t + 1, threads
         if layer == 0 and parts.by_columns and scattered(network, layer) == 0:  # all rows of some columns
             first_part, last_part, regions = 0, parts.regions, parts.regions
-        tall = TALL if layer == 0 and in_thirds(network) else STRIP
+        tall = TALL if in_thirds(network, layer) else STRIP
         begin, end = own_rows(network, layer, t, threads)
         if n0 < last:
             begin_layer(network, source, layer, begin, end, n0, last, scratch)
@@ -384,10 +393,10 @@ def _make_weights_step(
                         rows, p = min(tall, bottom - k), network.layers[layer, WEIGHTS] + n * K + k * wide
                         g = weights_gradient(network, source, layer, part, begin, top, k, rows, n, wide, scratch)
                         update(move, decay, params, p, tile, g, first, second, p, rows * wide)
-                        if layer > 0:
+                        if in_thirds(network, layer):
+                            split_weights(network, layer, k, rows, n)
+                        elif layer > 0:
                             transpose_rows(network, layer, k, k + rows, n)
-                        elif in_thirds(network):
-                            split_weights(network, k, rows, n, params, p)
                     n += wide
                 top = bottom
         wide = STRIP * lanes(tile)
@@ -442,9 +451,9 @@ def add_gradients(
     for layer in range(len(layers) - 1):
         K, N, dw = layers[layer, K_], layers[layer, N_], out0 + layers[layer, WEIGHTS]
         dZ = Matrix(batch.values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
-        if layer == 0 and in_thirds(network):
-            numbers, ahead, words = batch.numbers[begin:end], batch.ahead[begin:end], batch.words
-            add_thirds(network, data.rows, numbers, ahead, words, batch.values, B, begin, depth, out, dw, fresh)
+        if layer == 0 and in_thirds(network, 0):
+            numbers, ahead = batch.numbers[begin:end], batch.ahead[begin:end]
+            add_bytes(network, data.rows, numbers, ahead, batch.values, B, begin, depth, out, dw, fresh)
             db = out0 + layers[layer, BIAS]
             sum_columns(depth, N, dZ, nothing if fresh else Matrix(out, db, 0, 1), out, db)
             continue

@@ -1,13 +1,15 @@
-"""The first layer on the matrix unit: whole features, 0 to 255, times weights that are sums of three bfloat16 numbers.
+"""Layers on the matrix unit: every float32 is the sum of three bfloat16 numbers, its thirds.
 
 A float32 has 24 binary digits, a bfloat16 the upper 8 of them: cut off, what is left has 16, and so on, so that
-x = a + b + c exactly. Features of uint8 are bfloat16 numbers as they are. So three products of the matrix unit make
-X @ W, and X.T @ dZ, with all digits, and are still five times as fast as multiply-adds. Reference: `matmul_bias` and
-`matmul_bias_backward` in fastnn/reference.py.
+x = a + b + c exactly. Of the nine products of two such sums six are made; what the others would add is below the last
+digit. On the unit that is still 2.7 times as fast as multiply-adds, and whole numbers up to 255, which are bfloat16
+numbers as they are, need but three: see bytes.py. Reference: `matmul_bias`, `matmul_bias_backward` in
+fastnn/reference.py.
 
-W's thirds are made where W is stepped, and lie in Network.thirds as [third][panel][pair of inputs][column]. In a
-batch's `words` lie, one after the other: up to ROWS rows of X, [row][pair of inputs]; up to INPUTS of X.T, [input][pair
-of rows]; dZ's thirds, [third][panel][pair of rows][column]; and a product of TALL rows.
+A left-hand matrix lies as [third][row][pair of columns], a right-hand one as [third][panel][pair of rows][column]. W's
+thirds, and W.T's of all layers but the first, are made where W is stepped, and lie in Network.thirds. In Network.words
+lie, one after the other, a square for each third, a product of TALL rows, and what is made of a batch: up to ROWS rows
+of A, or of dZ; up to INPUTS rows of A.T; and dZ, to the right of that.
 """
 
 from __future__ import annotations
@@ -16,62 +18,90 @@ from typing import Any
 
 from .arithmetic import multiply_add
 from .compile import Array, kernel
-from .halves import paired, rest, store_columns, store_row
-from .matrix_unit import (
-    SIDE,
-    claim_registers,
-    clear_register,
-    load_register,
-    multiply_registers,
-    release_registers,
-    store_register,
+from .halves import paired, rest, store_halves
+from .matrix_unit import SIDE, claim_registers, release_registers
+from .network import (
+    BACK_THIRDS,
+    BIAS,
+    GRADIENT,
+    INPUT,
+    K_,
+    KEPT,
+    N_,
+    PANEL,
+    THIRDS,
+    WEIGHTS,
+    Network,
 )
-from .network import BIAS, GRADIENT, K_, KEPT, LINE, N_, PANEL, THIRDS, WEIGHTS, Network, Rows
 from .panels import panel_width
-from .simd import full, lanes, load, load_first, prefetch_bytes_later, store, store_first
+from .products import DEEP, TALL, multiply_thirds
+from .simd import full, lanes, load, load_first, store, store_first
+from .tiles import load_square, store_square, transposed
 
-# Rows of a left-hand matrix that are multiplied together: four registers of one column of them, or twice two of two.
-TALL = 64
+# Rows of A that are brought at a time, 200 KB of L2 for 784 bytes, so that W's thirds, which may be in L3, are read but
+# once for them; and rows of A.T.
+ROWS, INPUTS = 128, 1024
 
-# Rows of X that are brought at a time, 400 KB of L2 for 784 inputs, so that W's thirds, which may be in L3, are read
-# but once for them; and inputs of X.T.
-ROWS, INPUTS = 256, 1024
-
-# Inputs that a register takes at once.
-DEEP = 2 * SIDE
+# Where in `words` a product lies, and where rows do.
+SQUARE = SIDE * SIDE
+PRODUCT = 3 * SQUARE
+LEFT = PRODUCT + TALL * DEEP
 
 
 @kernel
-def in_thirds(network: Network) -> bool:
-    """Whether the first layer is made on the matrix unit."""
-    return len(network.thirds) > 0
+def in_thirds(network: Network, layer: int) -> bool:
+    """Whether this layer is made on the matrix unit."""
+    return len(network.thirds) > 0 and network.layers[layer, THIRDS] >= 0
+
+
+@kernel
+def with_words(network: Network, words: Array) -> Network:
+    """The same with a thread's scratch."""
+    layers, params, transposed = network.layers, network.params, network.transposed
+    return Network(layers, params, transposed, network.zero, network.rates, network.seed, network.thirds, words)
 
 
 @kernel
 def claim_unit(network: Network) -> None:
     """Before a thread uses the matrix unit."""
-    if in_thirds(network):
+    if len(network.thirds) > 0:
         claim_registers(network.thirds)
 
 
 @kernel
 def release_unit(network: Network) -> None:
     """When it will not any more."""
-    if in_thirds(network):
+    if len(network.thirds) > 0:
         release_registers(network.thirds)
 
 
 @kernel
 def pairs_of(count: int) -> int:
-    """Pairs of so many inputs or rows, filled up to whole registers."""
+    """Pairs of so many, filled up to whole registers."""
     return (count + DEEP - 1) // DEEP * SIDE
 
 
 @kernel
-def padded_columns(network: Network) -> int:
-    """Of the first layer's W in its panels."""
-    columns: int = (network.layers[0, BIAS] - network.layers[0, WEIGHTS]) // network.layers[0, K_]
+def padded_columns(network: Network, layer: int) -> int:
+    """Of a layer's W in its panels."""
+    columns: int = (network.layers[layer, BIAS] - network.layers[layer, WEIGHTS]) // network.layers[layer, K_]
     return columns
+
+
+@kernel
+def terms_of(layer: int) -> int:
+    """How many numbers a layer's input is the sum of."""
+    return 1 if layer == 0 else 3
+
+
+@kernel
+def places(network: Network, layer: int, B: int) -> tuple[int, int]:
+    """Where in `words` A.T and dZ lie for B rows."""
+    terms, pairs = terms_of(layer), pairs_of(network.layers[layer, K_])
+    if layer > 0:
+        pairs = max(pairs, pairs_of(network.layers[layer, N_]))
+    inputs = LEFT + terms * ROWS * pairs
+    return inputs, inputs + terms * INPUTS * pairs_of(B)
 
 
 # --- bringing numbers into their form
@@ -87,31 +117,193 @@ def _store_thirds(words: Array, at: int, apart: int, low: Any, high: Any) -> Non
 
 
 @kernel
-def split_weights(network: Network, begin: int, rows: int, n: int, W: Array, w: int) -> None:
-    """Rows from `begin` on, which is even, of the panel of the first layer's W that begins with column n: they lie in W
-    from w on, [row][column]."""
-    layers, thirds = network.layers, network.thirds
-    pairs, width, zero = pairs_of(layers[0, K_]), lanes(W), full(W, 0.0, 1)
-    wide, apart = panel_width(W, layers[0, N_] - n, layers[0, PANEL]), pairs * padded_columns(network)
-    to = layers[0, THIRDS] + n * pairs + begin // 2 * wide
-    whole = rows // 2 * wide
-    for j in range(0, whole, wide):
-        for i in range(j, j + wide, width):
-            _store_thirds(thirds, to + i, apart, load(W, w + i + j, 1), load(W, w + i + j + wide, 1))
-    if rows % 2 == 1:
-        for i in range(whole, whole + wide, width):
-            _store_thirds(thirds, to + i, apart, load(W, w + i + whole, 1), zero)
+def _store_halves(words: Array, at: int, apart: int, x: Any) -> None:
+    """The same for neighbours in one register."""
+    store_halves(words, at, x)
+    x = rest(x)
+    store_halves(words, at + apart, x)
+    store_halves(words, at + 2 * apart, rest(x))
 
 
 @kernel
-def _split_gradients(
-    network: Network, values: Array, z: int, rows: int, n: int, last: int, factor: float, words: Array, to: int
+def split_weights(network: Network, layer: int, begin: int, rows: int, n: int) -> None:
+    """Rows from `begin` on, which is even, of the panel of W that begins with column n."""
+    layers, params, thirds = network.layers, network.params, network.thirds
+    K, N, width, zero = layers[layer, K_], layers[layer, N_], lanes(params), full(params, 0.0, 1)
+    pairs, wide = pairs_of(K), panel_width(params, N - n, layers[layer, PANEL])
+    apart, to = pairs * padded_columns(network, layer), layers[layer, THIRDS] + n * pairs + begin // 2 * wide
+    w, whole = layers[layer, WEIGHTS] + n * K + begin * wide, rows // 2 * wide
+    for j in range(0, whole, wide):
+        for i in range(j, j + wide, width):
+            _store_thirds(thirds, to + i, apart, load(params, w + i + j, 1), load(params, w + i + j + wide, 1))
+    if rows % 2 == 1:
+        for i in range(whole, whole + wide, width):
+            _store_thirds(thirds, to + i, apart, load(params, w + i + whole, 1), zero)
+    if layer > 0:
+        _split_transposed(network, layer, begin, rows, n)
+
+
+@kernel
+def _split_transposed(network: Network, layer: int, begin: int, rows: int, n: int) -> None:
+    """The same of W.T, whose panels are two registers wide: pairs of columns of W become pairs of its rows."""
+    layers, params, words = network.layers, network.params, network.words
+    K, N, width = layers[layer, K_], layers[layer, N_], lanes(params)
+    pairs, wide = pairs_of(N), panel_width(params, N - n, layers[layer, PANEL])
+    apart, high = pairs * _padded_inputs(network, layer), wide // 2
+    for k in range(begin, begin + rows, width):
+        some, w = min(width, begin + rows - k), layers[layer, WEIGHTS] + n * K + k * wide
+        for i in range(some):
+            for j in range(0, wide, width):
+                _store_halves(words, i * width + j // 2, SQUARE, load(params, w + i * wide + j, 1))
+        panel = k // DEEP * DEEP
+        tall = panel_width(params, K - panel, DEEP)
+        to = layers[layer, BACK_THIRDS] + panel * pairs + n // 2 * tall + k - panel
+        for third in range(3):
+            tile = load_square(words, third * SQUARE, width, some, high)
+            store_square(network.thirds, to + third * apart, tall, high, some, transposed(tile))
+
+
+@kernel
+def _padded_inputs(network: Network, layer: int) -> int:
+    """Of a layer in the panels of W.T."""
+    K = network.layers[layer, K_]
+    whole = K // DEEP * DEEP
+    columns: int = whole if whole == K else whole + panel_width(network.params, K - whole, DEEP)
+    return columns
+
+
+@kernel
+def _bring_rows(values: Array, at: int, rows: int, K: int, words: Array) -> None:
+    """So many rows of K numbers from `at` on."""
+    pairs, width = pairs_of(K), lanes(values)
+    for i in range(rows):
+        for k in range(0, 2 * pairs, width):
+            x = load_first(values, at + i * K + k, K - k, 0.0, 1)
+            _store_halves(words, LEFT + i * pairs + k // 2, ROWS * pairs, x)
+
+
+@kernel
+def _bring_columns(values: Array, at: int, rows: int, begin: int, end: int, K: int, words: Array, to: int) -> None:
+    """Columns begin..end of so many rows of K numbers from `at` on."""
+    pairs, width, zero = pairs_of(rows), lanes(values), full(values, 0.0, 1)
+    for pair in range(0, pairs, width):
+        for k in range(begin, end, width):
+            for i in range(width):
+                low, high, row = zero, zero, 2 * (pair + i)
+                if row < rows:
+                    low = load_first(values, at + row * K + k, K - k, 0.0, 1)
+                if row + 1 < rows:
+                    high = load_first(values, at + (row + 1) * K + k, K - k, 0.0, 1)
+                _store_thirds(words, i * width, SQUARE, low, high)
+            for third in range(3):
+                tile = transposed(load_square(words, third * SQUARE, width, width, width))
+                out = to + third * INPUTS * pairs + (k - begin) * pairs + pair
+                store_square(words, out, pairs, width, width, tile)
+
+
+# --- the layer
+
+
+@kernel
+def multiply_rows(
+    network: Network, layer: int, factor: float, values: Array, B: int, first: int, rows: int, n: int, last: int
 ) -> None:
-    """Columns n..last of so many rows of dZ, which begin at z, times the factor."""
-    N, pairs, width, zero = network.layers[0, N_], pairs_of(rows), lanes(values), full(values, 0.0, 1)
-    apart = pairs * padded_columns(network)
+    """Z = A @ W * factor + b for `rows` places of a block of B from `first` on, whose A was brought, and columns
+    n..last, where panels begin."""
+    layers, params, words = network.layers, network.params, network.words
+    K, N, width = layers[layer, K_], layers[layer, N_], lanes(params)
+    pairs, terms = pairs_of(K), terms_of(layer)
     while n < last:
-        wide = panel_width(values, N - n, network.layers[0, PANEL])
+        wide = panel_width(params, N - n, layers[layer, PANEL])
+        w, apart = layers[layer, THIRDS] + n * pairs, pairs * padded_columns(network, layer)
+        for top in range(0, rows, TALL):
+            tall = min(TALL, rows - top)
+            multiply_thirds(
+                tall,
+                wide,
+                terms,
+                words,
+                LEFT + top * pairs,
+                pairs,
+                ROWS * pairs,
+                network.thirds,
+                w,
+                apart,
+                pairs,
+                words,
+                PRODUCT,
+            )
+            for j in range(n, min(n + wide, N), width):
+                b, some = load_first(params, layers[layer, BIAS] + j, N - j, 0.0, 1), min(width, N - j)
+                for i in range(tall):
+                    z = load(words, PRODUCT + i * wide + j - n, 1)
+                    to = B * layers[layer + 1, KEPT] + (first + top + i) * N + j
+                    store_first(values, to, some, multiply_add(factor, z, b))
+        n += wide
+
+
+@kernel
+def thirds_forward(network: Network, layer: int, values: Array, B: int, begin: int, end: int) -> None:
+    """Z = A @ W + b for rows begin..end of a block of B."""
+    K, N = network.layers[layer, K_], network.layers[layer, N_]
+    for first in range(begin, end, ROWS):
+        rows = min(ROWS, end - first)
+        _bring_rows(values, B * network.layers[layer, INPUT] + first * K, rows, K, network.words)
+        multiply_rows(network, layer, 1.0, values, B, first, rows, 0, N)
+
+
+@kernel
+def thirds_backward(
+    network: Network, layer: int, values: Array, B: int, begin: int, end: int, k: int, columns: int
+) -> None:
+    """dA = dZ @ W.T for rows begin..end of a block of B and so many columns from k on, where a panel of W.T begins."""
+    layers, words, last = network.layers, network.words, k + columns
+    K, N, width = layers[layer, K_], layers[layer, N_], lanes(values)
+    pairs, apart = pairs_of(N), pairs_of(N) * _padded_inputs(network, layer)
+    for first in range(begin, end, ROWS):
+        rows, panel = min(ROWS, end - first), k
+        _bring_rows(values, B * layers[layer + 1, GRADIENT] + first * N, rows, N, words)
+        while panel < last:
+            wide = panel_width(values, K - panel, DEEP)
+            w = layers[layer, BACK_THIRDS] + panel * pairs
+            for top in range(0, rows, TALL):
+                tall = min(TALL, rows - top)
+                multiply_thirds(
+                    tall,
+                    wide,
+                    3,
+                    words,
+                    LEFT + top * pairs,
+                    pairs,
+                    ROWS * pairs,
+                    network.thirds,
+                    w,
+                    apart,
+                    pairs,
+                    words,
+                    PRODUCT,
+                )
+                for i in range(tall):
+                    to = B * layers[layer, GRADIENT] + (first + top + i) * K
+                    for j in range(panel, min(panel + wide, last), width):
+                        store_first(
+                            values, to + j, min(width, last - j), load(words, PRODUCT + i * wide + j - panel, 1)
+                        )
+            panel += wide
+
+
+@kernel
+def begin_gradients(
+    network: Network, layer: int, values: Array, B: int, first: int, rows: int, n: int, last: int, factor: float
+) -> None:
+    """What the gradients of columns n..last need of dZ, over `rows` places of a block of B from `first` on. factor: by
+    which the first layer's features are multiplied."""
+    words, N, width, zero = network.words, network.layers[layer, N_], lanes(values), full(values, 0.0, 1)
+    _, gradients = places(network, layer, rows)
+    z, pairs = B * network.layers[layer + 1, GRADIENT] + first * N, pairs_of(rows)
+    apart, factor = pairs * padded_columns(network, layer), factor if layer == 0 else 1.0
+    while n < last:
+        wide = panel_width(values, N - n, network.layers[layer, PANEL])
         for pair in range(pairs):
             for j in range(0, wide, width):
                 low, high, at = zero, zero, z + 2 * pair * N + n + j
@@ -119,220 +311,27 @@ def _split_gradients(
                     low = load_first(values, at, N - n - j, 0.0, 1) * factor
                 if 2 * pair + 1 < rows:
                     high = load_first(values, at + N, N - n - j, 0.0, 1) * factor
-                _store_thirds(words, to + n * pairs + pair * wide + j, apart, low, high)
+                _store_thirds(words, gradients + n * pairs + pair * wide + j, apart, low, high)
         n += wide
 
 
 @kernel
-def _bring_rows(rows: Rows, numbers: Array, begin: int, end: int, K: int, words: Array) -> None:
-    """Rows numbers[begin:end] of X, as [row][pair of inputs]."""
-    pairs = pairs_of(K)
-    for i in range(begin, end):
-        address, to = rows.address + numbers[i] * rows.stride, (i - begin) * pairs
-        for pair in range(0, pairs, SIDE):
-            store_row(words, to + pair, address + 2 * pair, K - 2 * pair)
-
-
-@kernel
-def _bring_columns(
-    rows: Rows, numbers: Array, count: int, ahead: Array, begin: int, end: int, K: int, words: Array, to: int
-) -> None:
-    """Inputs begin..end of rows numbers[:count] of X, as [input][pair of rows], filled up with the last one. Meanwhile
-    as much of the rows `ahead` comes from memory: all at once they would be waited for, 6 us of 62 for 64 rows."""
-    pairs = pairs_of(count)
-    for pair in range(0, pairs, SIDE):
-        for k in range(begin, end, SIDE):
-            if (k - begin) % LINE == 0:
-                for i in range(2 * pair, min(2 * (pair + SIDE), len(ahead))):
-                    prefetch_bytes_later(rows.address + ahead[i] * rows.stride + k)
-            out, address = to + (k - begin) * pairs + pair, rows.address + k
-            store_columns(words, out, pairs, numbers, 2 * pair, count - 1, address, rows.stride, K - k)
-
-
-# --- products of TALL rows and a panel
-
-
-@kernel
-def _multiply_wide(A: Array, a: int, row: int, B: Array, b: int, apart: int, pairs: int, out: Array, to: int) -> None:
-    """So many pairs deep, half of TALL rows of A and a panel of two registers of B's thirds; out as [row][column]."""
-    clear_register(out, 0)
-    clear_register(out, 1)
-    clear_register(out, 2)
-    clear_register(out, 3)
-    for pair in range(0, pairs, SIDE):
-        load_register(A, a + pair, row, 4)
-        load_register(A, a + SIDE * row + pair, row, 5)
-        for third in range(3):
-            at = b + third * apart + pair * 2 * SIDE
-            load_register(B, at, 2 * SIDE, 6)
-            load_register(B, at + SIDE, 2 * SIDE, 7)
-            multiply_registers(out, 0, 4, 6)
-            multiply_registers(out, 1, 4, 7)
-            multiply_registers(out, 2, 5, 6)
-            multiply_registers(out, 3, 5, 7)
-    store_register(out, to, 2 * SIDE, 0)
-    store_register(out, to + SIDE, 2 * SIDE, 1)
-    store_register(out, to + 2 * SIDE * SIDE, 2 * SIDE, 2)
-    store_register(out, to + 2 * SIDE * SIDE + SIDE, 2 * SIDE, 3)
-
-
-@kernel
-def _multiply_narrow(A: Array, a: int, row: int, B: Array, b: int, apart: int, pairs: int, out: Array, to: int) -> None:
-    """The same for all TALL rows and a panel of one register."""
-    clear_register(out, 0)
-    clear_register(out, 1)
-    clear_register(out, 2)
-    clear_register(out, 3)
-    for pair in range(0, pairs, SIDE):
-        at = b + pair * SIDE
-        load_register(B, at, SIDE, 5)
-        load_register(B, at + apart, SIDE, 6)
-        load_register(B, at + 2 * apart, SIDE, 7)
-        load_register(A, a + pair, row, 4)
-        multiply_registers(out, 0, 4, 5)
-        multiply_registers(out, 0, 4, 6)
-        multiply_registers(out, 0, 4, 7)
-        load_register(A, a + SIDE * row + pair, row, 4)
-        multiply_registers(out, 1, 4, 5)
-        multiply_registers(out, 1, 4, 6)
-        multiply_registers(out, 1, 4, 7)
-        load_register(A, a + 2 * SIDE * row + pair, row, 4)
-        multiply_registers(out, 2, 4, 5)
-        multiply_registers(out, 2, 4, 6)
-        multiply_registers(out, 2, 4, 7)
-        load_register(A, a + 3 * SIDE * row + pair, row, 4)
-        multiply_registers(out, 3, 4, 5)
-        multiply_registers(out, 3, 4, 6)
-        multiply_registers(out, 3, 4, 7)
-    store_register(out, to, SIDE, 0)
-    store_register(out, to + SIDE * SIDE, SIDE, 1)
-    store_register(out, to + 2 * SIDE * SIDE, SIDE, 2)
-    store_register(out, to + 3 * SIDE * SIDE, SIDE, 3)
-
-
-@kernel
-def _multiply(
-    rows: int, wide: int, A: Array, a: int, row: int, B: Array, b: int, apart: int, pairs: int, out: Array, to: int
-) -> None:
-    """Up to TALL rows, as [row][wide]; more of them may be written, which hold anything."""
-    if wide == SIDE:
-        _multiply_narrow(A, a, row, B, b, apart, pairs, out, to)
-        return
-    for i in range(0, rows, 2 * SIDE):
-        _multiply_wide(A, a + i * row, row, B, b, apart, pairs, out, to + i * wide)
-
-
-# --- the layer
-
-
-@kernel
-def _places(network: Network, B: int) -> tuple[int, int, int]:
-    """Where in `words` X.T, dZ's thirds and a product lie for a batch of up to B rows."""
-    columns = ROWS * pairs_of(network.layers[0, K_])
-    gradients = columns + INPUTS * pairs_of(B)
-    product = gradients + 3 * padded_columns(network) * pairs_of(B)
-    return columns, gradients, product
-
-
-@kernel
-def thirds_forward(
-    network: Network,
-    rows: Rows,
-    numbers: Array,
-    words: Array,
-    values: Array,
-    B: int,
-    begin: int,
-    end: int,
-    n: int,
-    columns: int,
-) -> None:
-    """Z = X @ W + b for places begin..end of a block of B, which hold rows numbers[begin:end], and so many columns from
-    n on, where a panel begins."""
-    layers, params, last = network.layers, network.params, n + columns
-    K, N, pairs, width = layers[0, K_], layers[0, N_], pairs_of(layers[0, K_]), lanes(params)
-    _, _, product = _places(network, B)
-    for first in range(begin, end, ROWS):
-        after, column = min(first + ROWS, end), n
-        _bring_rows(rows, numbers, first, after, K, words)
-        while column < last:
-            wide = panel_width(params, N - column, layers[0, PANEL])
-            weights, apart = layers[0, THIRDS] + column * pairs, pairs * padded_columns(network)
-            for top in range(first, after, TALL):
-                tall, x = min(TALL, after - top), (top - first) * pairs
-                _multiply(tall, wide, words, x, pairs, network.thirds, weights, apart, pairs, words, product)
-                for j in range(column, min(column + wide, N), width):
-                    b, some = load_first(params, layers[0, BIAS] + j, N - j, 0.0, 1), min(width, N - j)
-                    for i in range(tall):
-                        z = load(words, product + i * wide + j - column, 1)
-                        to = B * layers[1, KEPT] + (top + i) * N + j
-                        store_first(values, to, some, multiply_add(rows.factor, z, b))
-            column += wide
-
-
-@kernel
-def begin_gradients(
-    network: Network, rows: Rows, words: Array, values: Array, B: int, first: int, count: int, n: int, last: int
-) -> None:
-    """What the gradients of columns n..last need of dZ, over `count` rows of a block of B from place `first` on."""
-    _, gradients, _ = _places(network, count)
-    z = B * network.layers[1, GRADIENT] + first * network.layers[0, N_]
-    _split_gradients(network, values, z, count, n, last, rows.factor, words, gradients)
-
-
-@kernel
-def bring_inputs(
-    network: Network, rows: Rows, numbers: Array, ahead: Array, words: Array, count: int, begin: int, end: int
-) -> int:
-    """What the gradients of up to INPUTS inputs begin..end need of X, over numbers[:count]; returns the first input
-    that was not brought. ahead: the next rows, which come from memory meanwhile."""
-    columns, _, _ = _places(network, count)
-    last = min(end, begin + INPUTS)
-    _bring_columns(rows, numbers, count, ahead, begin, last, network.layers[0, K_], words, columns)
+def bring_inputs(network: Network, layer: int, values: Array, B: int, begin: int, end: int) -> int:
+    """What the gradients of up to INPUTS inputs begin..end need of a batch of B; returns the first that was not
+    brought."""
+    inputs, _ = places(network, layer, B)
+    last, K = min(end, begin + INPUTS), network.layers[layer, K_]
+    _bring_columns(values, B * network.layers[layer, INPUT], B, begin, last, K, network.words, inputs)
     return last
 
 
 @kernel
 def thirds_gradient(
-    network: Network, words: Array, count: int, k: int, inputs: int, n: int, wide: int, out: Array, to: int
+    network: Network, layer: int, rows: int, k: int, count: int, n: int, wide: int, out: Array, to: int
 ) -> None:
-    """Up to TALL `inputs` of dW, from the k-th that was brought on, and the panel of columns n.., as [input][wide]; as
-    many more may be written as make up TALL."""
-    columns, gradients, _ = _places(network, count)
-    pairs, apart = pairs_of(count), pairs_of(count) * padded_columns(network)
-    _multiply(inputs, wide, words, columns + k * pairs, pairs, words, gradients + n * pairs, apart, pairs, out, to)
-
-
-@kernel
-def add_thirds(
-    network: Network,
-    rows: Rows,
-    numbers: Array,
-    ahead: Array,
-    words: Array,
-    values: Array,
-    B: int,
-    first: int,
-    count: int,
-    out: Array,
-    dw: int,
-    fresh: bool,
-) -> None:
-    """dW of `count` rows of a block of B from place `first` on, which are these numbers, from dw on; added to what is
-    there unless `fresh`."""
-    K, N = network.layers[0, K_], network.layers[0, N_]
-    _, _, product = _places(network, count)
-    begin_gradients(network, rows, words, values, B, first, count, 0, N)
-    top = 0
-    while top < K:
-        bottom, n = bring_inputs(network, rows, numbers, ahead, words, count, top, K), 0
-        while n < N:
-            wide = panel_width(out, N - n, network.layers[0, PANEL])
-            for k in range(top, bottom, TALL):
-                some, to = min(TALL, bottom - k), dw + n * K + k * wide
-                thirds_gradient(network, words, count, k - top, some, n, wide, words, product)
-                for i in range(0, some * wide, lanes(out)):
-                    x = load(words, product + i, 1)
-                    store(out, to + i, x if fresh else load(out, to + i, 1) + x)
-            n += wide
-        top = bottom
+    """Up to TALL rows of dW over so many rows of a batch, from the k-th input that was brought on, and the panel of
+    columns n.., as [input][wide]; as many more may be written as make up TALL."""
+    inputs, gradients = places(network, layer, rows)
+    words, pairs = network.words, pairs_of(rows)
+    a, b, apart = inputs + k * pairs, gradients + n * pairs, pairs * padded_columns(network, layer)
+    multiply_thirds(count, wide, terms_of(layer), words, a, pairs, INPUTS * pairs, words, b, apart, pairs, out, to)

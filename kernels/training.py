@@ -10,8 +10,9 @@ import math
 
 from .compile import Array, entry, kernel
 from .lists import flip
-from .network import K_, N_, Network, backward, layer_backward
+from .network import K_, N_, Network
 from .optimizers import Rule, at_step
+from .passes import backward, layer_backward
 from .penalty import objective, square_weights
 from .rows import BLOCK, Batch, Data, input_layer, listed, rows_loss, step_scale, total, with_ahead
 from .simd import TILE_ROWS
@@ -49,7 +50,7 @@ from .sync import (
     restore_mode,
     share,
 )
-from .thirds import claim_unit, release_unit
+from .thirds import claim_unit, release_unit, with_words
 
 
 @entry
@@ -74,6 +75,7 @@ def train_minibatches(
     Ends early, before the step, when STOP is set or a batch's loss is not finite; STEPS counts the steps taken.
     """
     mode, order, terms, memory = flush_denormals(), steps.order, steps.terms, steps.memory
+    network = with_words(network, scratch.words)
     claim_unit(network)
     begin_thirds(network, parts, t, threads)
     barrier(control, threads)
@@ -173,6 +175,7 @@ def train_replicas(
     in turns, and who stops says in which step: (2 * parts, ...).
     """
     mode, order, terms, memory = flush_denormals(), steps.order, steps.terms, steps.memory
+    network = with_words(network, scratch.words)
     claim_unit(network)
     begin_thirds(network, parts, 0, 1)
     for step in range(steps.first, steps.last):
@@ -273,6 +276,7 @@ def train_full_batch(
     Which thread takes which shard does not matter: all are summed in their order.
     """
     mode = flush_denormals()
+    network = with_words(network, scratch.words)
     claim_unit(network)
     begin_thirds(network, parts, t, threads)
     barrier(control, threads)
@@ -317,6 +321,7 @@ def gradient(
 ) -> None:
     """The gradient of all m rows' losses, times `scale`, to out, laid out as the parameters; losses stay in shards."""
     mode = flush_denormals()
+    network = with_words(network, scratch.words)
     claim_unit(network)
     begin_thirds(network, parts, t, threads)
     barrier(control, threads)

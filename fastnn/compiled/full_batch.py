@@ -51,13 +51,13 @@ class FullBatch(Training):
         rows = min(block, m)
         self.shards = shards_of(parts, layout.params, self.dtype, grain=grain, block=block)
         self.scratch = [scratch_of(layout, rows, 0) for _ in range(self.threads)]
-        self.blocks = [self._block(layout, rows, scratch.words) for scratch in self.scratch]
+        self.blocks = [self._block(layout, rows) for _ in range(self.threads)]
         self.parts = Parts(False, no_lists(self.dtype), 0, 0)
 
     @staticmethod
-    def _block(layout: Layout, rows: int, words: Array) -> Batch:
+    def _block(layout: Layout, rows: int) -> Batch:
         """A thread's, with room for the places of the next block."""
-        return batch_of(layout, rows)._replace(words=words, numbers=np.zeros(2 * rows, np.int64))
+        return batch_of(layout, rows)._replace(numbers=np.zeros(2 * rows, np.int64))
 
     def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
         kernels.train_full_batch(

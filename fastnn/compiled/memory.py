@@ -56,7 +56,6 @@ def batch_of(layout: Layout, B: int) -> Batch:
         losses=aligned(B, np.dtype(np.float64)),
         room=aligned(layout.room, dtype),
         cuts=aligned(2 * B, whole),
-        words=aligned(0, dtype),
         ahead=aligned(0, whole),
     )
 

@@ -21,7 +21,7 @@ from ..packing import aligned
 from ..slicing import SlicedLayout, bounds_of, slices_of
 from ..trainer import Plan, State
 from .memory import batch_of, scratch_of
-from .sharing import middle_of, shards_of, shards_of_a_batch, sharing
+from .sharing import middle_of, shards_of, shards_of_a_batch, sharing, wide_layers
 from .training import Training
 
 Array = NDArray[Any]
@@ -57,11 +57,12 @@ class MiniBatches(_Batches):
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
         super().__init__(architecture, state, data, m, plan, -(-plan.rows_of_a_step(m) // TILE_ROWS))
         panel, by_columns = sharing(architecture.sizes[1], self.dtype, self.threads, lists=self.lists)
+        self.thirds += wide_layers(architecture, self.batch_size, self.dtype)
         layout = self.whole(panel)
         self.network, self.slots = self.pack(layout)
         self.batch = batch_of(layout, self.batch_size)
         self.parts = Parts(by_columns, self.columns(self.threads), 0, middle_of(architecture, self.dtype))
-        inputs = self.inputs if by_columns and not self.lists and not self.thirds else 0
+        inputs = self.inputs if by_columns and not self.lists and 0 not in self.thirds else 0
         self.scratch = [scratch_of(layout, self.batch_size, inputs) for _ in range(self.threads)]
         self.right = np.zeros(8 * self.threads, np.int64)
 

@@ -26,6 +26,9 @@ UNEVEN = 1.35
 # of the time it takes without, with 48 inputs 0.8 to 1.03, with 16 rows 1.1 to 1.3.
 LEAST_INPUTS, LEAST_ROWS = 64, 32
 
+# Inputs and outputs from which other layers are.
+LEAST_WIDTH = 128
+
 # Bytes of a middle layer's W.T from which threads share its backward pass by columns.
 LARGE = 1 << 17
 
@@ -54,6 +57,13 @@ def on_matrix_unit(data: Data, inputs: int, rows: int, dtype: np.dtype[Any]) -> 
     """Whether the first layer, of so many inputs, is made on the CPU's matrix unit, so many rows in a step."""
     fits = dtype == np.float32 and data.rows.kind == UINT8 and len(data.lists.starts) == 0
     return fits and inputs >= LEAST_INPUTS and rows >= LEAST_ROWS and matrix_unit.available()
+
+
+def wide_layers(architecture: Architecture, rows: int, dtype: np.dtype[Any]) -> tuple[int, ...]:
+    """The layers after the first that are made on the matrix unit, so many rows in a step."""
+    if dtype != np.float32 or rows < LEAST_ROWS or not matrix_unit.available():
+        return ()
+    return tuple(layer for layer, shape in enumerate(architecture.layers) if layer > 0 and min(shape) >= LEAST_WIDTH)
 
 
 def middle_of(architecture: Architecture, dtype: np.dtype[Any]) -> int:

@@ -47,7 +47,8 @@ class Training(ABC):
         self.none = np.zeros(0, self.dtype)
         self.control = np.zeros(SLOTS, np.int64)
         listed = len(data.lists.starts) > 0
-        self.thirds = on_matrix_unit(data, architecture.sizes[0], self.batch_size, self.dtype)
+        first = on_matrix_unit(data, architecture.sizes[0], self.batch_size, self.dtype)
+        self.thirds: tuple[int, ...] = (0,) if first else ()
         self.kind = type(self), architecture, self.batch_size, self.dtype, self.optimizer.name, listed, self.thirds
         self.pace = recall(self.kind, threads)
 

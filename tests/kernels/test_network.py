@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastnn import reference
 from fastnn.architecture import ACTIVATIONS, FROM_INPUT, Architecture
-from fastnn.kernels import network
+from fastnn.kernels import network, passes
 from fastnn.kernels.compile import entry
 from fastnn.kernels.network import FLOAT32, FLOAT64, GRADIENT, INPUT, UINT8, Network, Rows
 from fastnn.packing import Layout
@@ -30,17 +30,17 @@ ROUNDINGS = 5  # of an activation, besides those of its sum
 # Entries of our own, so that the next run of the tests finds them compiled: 4 s instead of 18 s.
 @entry
 def forward(net: Network, values: Array, B: int, begin: int, end: int, first: int) -> None:
-    network.forward(net, values, B, begin, end, first, 0)
+    passes.forward(net, values, B, begin, end, first, 0)
 
 
 @entry
 def backward(net: Network, values: Array, B: int, begin: int, end: int) -> None:
-    network.backward(net, values, B, begin, end, 0, 0)
+    passes.backward(net, values, B, begin, end, 0, 0)
 
 
 @entry
 def layer_backward(net: Network, layer: int, values: Array, B: int, k: int, columns: int) -> None:
-    network.layer_backward(net, layer, values, B, 0, B, k, columns, 0)
+    passes.layer_backward(net, layer, values, B, 0, B, k, columns, 0)
 
 
 @entry
@@ -59,8 +59,8 @@ class Block:
         self.weights = [(rng.normal(size=shape) / shape[0] ** 0.5).astype(dtype) for shape in architecture.layers]
         self.biases = [rng.normal(size=N).astype(dtype) for N in sizes[1:]]
         self.layout = Layout(architecture, dtype)
-        layers, params, transposed, zero, *dropout = self.layout.network(self.weights, self.biases)
-        self.network = Network(layers, *map(guarded, (params, transposed, zero)), *dropout)
+        layers, params, transposed, zero, *others = self.layout.network(self.weights, self.biases)
+        self.network = Network(layers, *map(guarded, (params, transposed, zero)), *others)
         self.values = guarded(np.full(B * self.layout.block, np.nan, dtype))
         self.part(self.values, 0)[...] = rng.normal(size=(B, sizes[0]))
         self.dz = rng.normal(size=(B, sizes[-1])).astype(dtype)
