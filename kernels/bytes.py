@@ -9,7 +9,18 @@ from .network import K_, LINE, N_, PANEL, Network, Rows
 from .panels import panel_width
 from .products import TALL
 from .simd import lanes, load, prefetch_bytes_later, store
-from .thirds import INPUTS, LEFT, PRODUCT, ROWS, begin_gradients, multiply_rows, pairs_of, places, thirds_gradient
+from .thirds import (
+    INPUTS,
+    LEFT,
+    PRODUCT,
+    ROWS,
+    begin_gradients,
+    left_place,
+    multiply_rows,
+    pairs_of,
+    places,
+    thirds_gradient,
+)
 
 
 @kernel
@@ -17,9 +28,9 @@ def _bring_rows(rows: Rows, numbers: Array, begin: int, end: int, K: int, words:
     """Rows numbers[begin:end] of X."""
     pairs = pairs_of(K)
     for i in range(begin, end):
-        address, to = rows.address + numbers[i] * rows.stride, LEFT + (i - begin) * pairs
+        address, to = rows.address + numbers[i] * rows.stride, LEFT + left_place(i - begin, pairs)
         for pair in range(0, pairs, SIDE):
-            store_row(words, to + pair, address + 2 * pair, K - 2 * pair)
+            store_row(words, to + pair * SIDE, address + 2 * pair, K - 2 * pair)
 
 
 @kernel
@@ -49,8 +60,8 @@ def bring_bytes(network: Network, rows: Rows, numbers: Array, ahead: Array, coun
             if (k - begin) % LINE == 0:
                 for i in range(2 * pair, min(2 * (pair + SIDE), len(ahead))):
                     prefetch_bytes_later(rows.address + ahead[i] * rows.stride + k)
-            to, address = inputs + (k - begin) * pairs + pair, rows.address + k
-            store_columns(network.words, to, pairs, numbers, 2 * pair, count - 1, address, rows.stride, K - k)
+            to, address = inputs + (k - begin) * pairs + pair * SIDE, rows.address + k
+            store_columns(network.words, to, SIDE, numbers, 2 * pair, count - 1, address, rows.stride, K - k)
     return last
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from .compile import Array, kernel
 from .matrix_unit import SIDE, clear_register, load_register, multiply_registers, store_register
 
+# Words of a register.
+SQUARE = SIDE * SIDE
+
 # Rows of a left-hand matrix that are multiplied together: four registers of one column of them, or twice two of two.
 TALL = 64
 
@@ -14,7 +17,7 @@ DEEP = 2 * SIDE
 
 @kernel
 def _multiply_wide(
-    terms: int, A: Array, a: int, row: int, A_apart: int, B: Array, b: int, apart: int, pairs: int, out: Array, to: int
+    terms: int, A: Array, a: int, A_apart: int, B: Array, b: int, apart: int, pairs: int, out: Array, to: int
 ) -> None:
     """Half of TALL rows and a panel of two registers."""
     clear_register(out, 0)
@@ -23,13 +26,13 @@ def _multiply_wide(
     clear_register(out, 3)
     for pair in range(0, pairs, SIDE):
         for term in range(terms):
-            left = a + term * A_apart + pair
-            load_register(A, left, row, 4)
-            load_register(A, left + SIDE * row, row, 5)
+            left = a + term * A_apart + pair * SIDE
+            load_register(A, left, SIDE, 4)
+            load_register(A, left + pairs * SIDE, SIDE, 5)
             for third in range(3 - term):
                 right = b + third * apart + pair * DEEP
-                load_register(B, right, DEEP, 6)
-                load_register(B, right + SIDE, DEEP, 7)
+                load_register(B, right, SIDE, 6)
+                load_register(B, right + SQUARE, SIDE, 7)
                 multiply_registers(out, 0, 4, 6)
                 multiply_registers(out, 1, 4, 7)
                 multiply_registers(out, 2, 5, 6)
@@ -42,7 +45,7 @@ def _multiply_wide(
 
 @kernel
 def _multiply_narrow(
-    terms: int, A: Array, a: int, row: int, A_apart: int, B: Array, b: int, apart: int, pairs: int, out: Array, to: int
+    terms: int, A: Array, a: int, A_apart: int, B: Array, b: int, apart: int, pairs: int, out: Array, to: int
 ) -> None:
     """All TALL rows and a panel of one register."""
     clear_register(out, 0)
@@ -51,16 +54,16 @@ def _multiply_narrow(
     clear_register(out, 3)
     for pair in range(0, pairs, SIDE):
         for term in range(terms):
-            left = a + term * A_apart + pair
+            left = a + term * A_apart + pair * SIDE
             for third in range(3 - term):
                 load_register(B, b + third * apart + pair * SIDE, SIDE, 6)
-                load_register(A, left, row, 4)
+                load_register(A, left, SIDE, 4)
                 multiply_registers(out, 0, 4, 6)
-                load_register(A, left + SIDE * row, row, 5)
+                load_register(A, left + pairs * SIDE, SIDE, 5)
                 multiply_registers(out, 1, 5, 6)
-                load_register(A, left + 2 * SIDE * row, row, 4)
+                load_register(A, left + 2 * pairs * SIDE, SIDE, 4)
                 multiply_registers(out, 2, 4, 6)
-                load_register(A, left + 3 * SIDE * row, row, 5)
+                load_register(A, left + 3 * pairs * SIDE, SIDE, 5)
                 multiply_registers(out, 3, 5, 6)
     store_register(out, to, SIDE, 0)
     store_register(out, to + SIDE * SIDE, SIDE, 1)
@@ -75,7 +78,6 @@ def multiply_thirds(
     terms: int,
     A: Array,
     a: int,
-    row: int,
     A_apart: int,
     B: Array,
     b: int,
@@ -84,11 +86,11 @@ def multiply_thirds(
     out: Array,
     to: int,
 ) -> None:
-    """Up to TALL rows, as [row][wide], of A from `a` on, `row` apart, the sum of so many terms, A_apart apart, times a
+    """Up to TALL rows, as [row][wide], of A from `a` on, the sum of so many terms, A_apart apart, times a
     panel of B's thirds from b on, `apart` apart, so many pairs deep. More rows may be read and written, up to TALL,
     which hold anything."""
     if wide == SIDE:
-        _multiply_narrow(terms, A, a, row, A_apart, B, b, apart, pairs, out, to)
+        _multiply_narrow(terms, A, a, A_apart, B, b, apart, pairs, out, to)
         return
     for i in range(0, rows, DEEP):
-        _multiply_wide(terms, A, a + i * row, row, A_apart, B, b, apart, pairs, out, to + i * wide)
+        _multiply_wide(terms, A, a + i * pairs, A_apart, B, b, apart, pairs, out, to + i * wide)
