@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from .architecture import ACTIVATIONS, FROM_INPUT, Architecture
 from .kernels import network as kernel
 from .kernels.matrix_unit import SIDE
-from .kernels.products import DEEP
+from .kernels.products import DEEP, TALL
 from .kernels.simd import REGISTER_BYTES
 from .kernels.softmax import ROOM
-from .kernels.thirds import INPUTS, LEFT, ROWS
+from .kernels.thirds import INPUTS, ROWS, WEIGHTS_PLACE
 
 Array = NDArray[Any]
 ALIGNMENT = 64  # bytes of a cache line, and of the widest register
@@ -39,7 +39,7 @@ class Layout:
     layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row
     of a block takes in `values`, all layers together. room: numbers of scratch for the outputs. widest: the most
     columns of a W, padded. first_panel: registers of the widest panel of the first layer's W. dropout: a rate for each
-    hidden layer, or none. thirds: the layers that are made on the matrix unit.
+    hidden layer, or none. thirds: the layers that are made on the matrix unit; whole_thirds: whether WHOLE.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Layout:
         first_panel: int = 2,
         *,
         thirds: Collection[int] = (),
+        whole_thirds: bool = False,
         dropout: tuple[float, ...] = (),
         seed: int = 0,
     ) -> None:
@@ -73,7 +74,7 @@ class Layout:
             row[kernel.GRADIENT] = self.block
             self.block += self._padded(size, self.lanes)
         self._keep(architecture, dropout)
-        self._place_thirds(thirds)
+        self.layers[list(thirds), kernel.THIRDS] = kernel.WHOLE if whole_thirds else kernel.BY_PANEL
         self.room = (architecture.sizes[-1] + ROOM) * self.lanes
         self.widest = max(self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) for row in self.layers[:-1])
 
@@ -87,28 +88,19 @@ class Layout:
                 row[kernel.KEPT] = self.block
                 self.block += self._padded(size, self.lanes)
 
-    def _place_thirds(self, layers: Collection[int]) -> None:
-        """W, and W.T but of the first layer, of these layers for the matrix unit: see kernels/thirds.py."""
-        self.layers[:, [kernel.THIRDS, kernel.BACK_THIRDS]], self.thirds = -1, 0
-        for layer in sorted(layers):
-            row = self.layers[layer]
-            K, N = int(row[kernel.K_]), int(row[kernel.N_])
-            row[kernel.THIRDS] = self.thirds
-            self.thirds += 3 * _pairs(K) * self._padded(N, int(row[kernel.PANEL]))
-            if layer > 0:
-                row[kernel.BACK_THIRDS] = self.thirds
-                self.thirds += 3 * _pairs(N) * self._padded(K, 2 * self.lanes)
-
     def words(self, B: int) -> int:
         """Words of a thread's scratch for the matrix unit, for batches of B rows: see `places` in kernels/thirds.py."""
-        most = 0
-        for layer, row in enumerate(self.layers[:-1]):
-            if row[kernel.THIRDS] >= 0:
-                K, N, terms = int(row[kernel.K_]), int(row[kernel.N_]), 1 if layer == 0 else 3
-                rows = terms * ROWS * max(_pairs(K), _pairs(N) if layer > 0 else 0)
-                inputs, gradients = terms * INPUTS * _pairs(B), 3 * _pairs(B) * self._padded(N, int(row[kernel.PANEL]))
-                most = max(most, LEFT + rows + inputs + gradients)
-        return most
+        return max(
+            self._words(layer, B) if self.layers[layer, kernel.THIRDS] else 0 for layer in range(len(self.layers))
+        )
+
+    def _words(self, layer: int, B: int) -> int:
+        row, terms = self.layers[layer], 3 if layer > 0 else 1
+        K, N = int(row[kernel.K_]), int(row[kernel.N_])
+        columns, deepest = self._padded(N, int(row[kernel.PANEL])), max(_pairs(K), _pairs(N) if layer > 0 else 0)
+        weights = 3 * (columns * _pairs(K) if row[kernel.THIRDS] == kernel.WHOLE else DEEP * deepest)
+        rows = terms * min(-(-B // TALL) * TALL, ROWS) * deepest
+        return WEIGHTS_PLACE + weights + rows + (terms * INPUTS + 3 * columns) * _pairs(B)
 
     def _width(self, left: int, widest: int) -> int:
         """See kernels.panels.panel_width."""
@@ -168,5 +160,4 @@ class Layout:
         self.pack(params, weights, biases)
         self.pack_transposed(transposed, weights)
         zero = aligned(max(map(max, self.layers[:, :2])), self.dtype)
-        thirds = aligned(self.thirds, self.dtype)
-        return kernel.Network(self.layers, params, transposed, zero, self.rates, self.seed, thirds, self.none)
+        return kernel.Network(self.layers, params, transposed, zero, self.rates, self.seed, self.none)

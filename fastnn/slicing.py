@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .architecture import Architecture
-from .kernels.network import BIAS, THIRDS, TRANSPOSED, WEIGHTS, Network
+from .kernels.network import BIAS, TRANSPOSED, WEIGHTS, Network
 from .packing import Layout, aligned
 
 Array = NDArray[Any]
@@ -53,14 +53,12 @@ class SlicedLayout:
             Architecture((K, int(width), N), architecture.activations, architecture.output) for width in np.diff(cuts)
         ]
         self.parts = [Layout(each, dtype, first_panel, thirds=thirds) for each in narrow]
-        self.params = self.transposed = self.thirds = 0
+        self.params = self.transposed = 0
         for part in self.parts:
             part.layers[:, [WEIGHTS, BIAS]] += self.params
             part.layers[:, TRANSPOSED] += self.transposed
-            part.layers[part.layers[:, THIRDS] >= 0, THIRDS] += self.thirds
             self.params += part.params
             self.transposed += part.transposed
-            self.thirds += part.thirds
 
     def _parts(self, weights: list[Array], biases: list[Array]) -> Iterator[tuple[Layout, list[Array], list[Array]]]:
         """Every part's layout, weights and biases, which are views. All have the last bias."""
@@ -92,5 +90,5 @@ class SlicedLayout:
         self.pack(params, weights, biases)
         self.pack_transposed(transposed, weights)
         zero = aligned(max(*weights[0].shape, *weights[1].shape), self.dtype)
-        layers, thirds = np.concatenate([part.layers for part in self.parts]), aligned(self.thirds, self.dtype)
-        return Network(layers, params, transposed, zero, np.zeros(0), 0, thirds, aligned(0, self.dtype))
+        layers = np.concatenate([part.layers for part in self.parts])
+        return Network(layers, params, transposed, zero, np.zeros(0), 0, aligned(0, self.dtype))

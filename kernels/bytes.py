@@ -11,7 +11,6 @@ from .products import TALL
 from .simd import lanes, load, prefetch_bytes_later, store
 from .thirds import (
     INPUTS,
-    LEFT,
     PRODUCT,
     ROWS,
     begin_gradients,
@@ -24,11 +23,11 @@ from .thirds import (
 
 
 @kernel
-def _bring_rows(rows: Rows, numbers: Array, begin: int, end: int, K: int, words: Array) -> None:
+def _bring_rows(rows: Rows, numbers: Array, begin: int, end: int, K: int, words: Array, left: int) -> None:
     """Rows numbers[begin:end] of X."""
     pairs = pairs_of(K)
     for i in range(begin, end):
-        address, to = rows.address + numbers[i] * rows.stride, LEFT + left_place(i - begin, pairs)
+        address, to = rows.address + numbers[i] * rows.stride, left + left_place(i - begin, pairs)
         for pair in range(0, pairs, SIDE):
             store_row(words, to + pair * SIDE, address + 2 * pair, K - 2 * pair)
 
@@ -39,9 +38,10 @@ def bytes_forward(
 ) -> None:
     """Z = X @ W + b for places begin..end of a block of B, which hold rows numbers[begin:end], and so many columns from
     n on, where a panel begins."""
+    left, _, _ = places(network, 0, B)
     for first in range(begin, end, ROWS):
         last = min(first + ROWS, end)
-        _bring_rows(rows, numbers, first, last, network.layers[0, K_], network.words)
+        _bring_rows(rows, numbers, first, last, network.layers[0, K_], network.words, left)
         multiply_rows(network, 0, rows.factor, values, B, first, last - first, n, n + columns)
 
 
@@ -54,7 +54,7 @@ def bring_bytes(network: Network, rows: Rows, numbers: Array, ahead: Array, coun
     rows of 784.
     """
     K, pairs, last = network.layers[0, K_], pairs_of(count), min(end, begin + INPUTS)
-    inputs, _ = places(network, 0, count)
+    _, inputs, _ = places(network, 0, count)
     for pair in range(0, pairs, SIDE):
         for k in range(begin, last, SIDE):
             if (k - begin) % LINE == 0:

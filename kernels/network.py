@@ -36,7 +36,10 @@ from .simd import (
 # Columns of `layers`, one row a layer: its sizes K and N, the activation of its output, and where its arrays begin.
 # The last row is the output's: only INPUT, GRADIENT and KEPT of it are used.
 K_, N_, ACTIVATION, WEIGHTS, BIAS, TRANSPOSED, INPUT, GRADIENT, PANEL, KEPT = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-THIRDS, BACK_THIRDS, COLUMNS = 10, 11, 12  # of W and of W.T, -1 where there are none
+THIRDS, COLUMNS = 10, 11
+
+# THIRDS: whether a layer is made on the matrix unit; a panel of W is split where it is used, or the whole before.
+NOT, BY_PANEL, WHOLE = 0, 1, 2
 
 UINT8, FLOAT32, FLOAT64 = 0, 1, 2
 LINE = 64  # bytes of a cache line
@@ -57,8 +60,8 @@ class Rows(NamedTuple):
 class Network(NamedTuple):
     """layers (L + 1, COLUMNS) int64; params, transposed: flat; zero: as many zeros as the widest layer has inputs.
 
-    rates: dropout's, one a hidden layer (float64), or empty; seed: of dropout. thirds: every W, and W.T, whose layer is
-    made on the matrix unit, see thirds.py; words: a thread's scratch for it.
+    rates: dropout's, one a hidden layer (float64), or empty; seed: of dropout. words: a thread's scratch for the
+    matrix unit, see thirds.py, or empty.
     """
 
     layers: Array
@@ -67,7 +70,6 @@ class Network(NamedTuple):
     zero: Array
     rates: Array
     seed: int
-    thirds: Array
     words: Array
 
 

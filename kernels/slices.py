@@ -26,7 +26,6 @@ from .steps import (
     Steps,
     batch_of_step,
     batch_step,
-    begin_thirds,
     flip_part,
     prefetch_next,
     rows_of_step,
@@ -65,7 +64,7 @@ def own_network(network: Network, t: int) -> Network:
     """Thread t's part of the network; tables of all lie one after the other."""
     params, transposed, zero, rates = network.params, network.transposed, network.zero, network.rates
     layers = network.layers[ROWS * t : ROWS * (t + 1)]
-    return Network(layers, params, transposed, zero, rates, network.seed, network.thirds, network.words)
+    return Network(layers, params, transposed, zero, rates, network.seed, network.words)
 
 
 @kernel
@@ -121,7 +120,6 @@ def train_slices(
     own, count = with_words(own_network(network, t), scratch.words), len(slicing.bounds) - 1
     claim_unit(own)
     order, terms, memory = steps.order, steps.terms, steps.memory
-    begin_thirds(own, slicing.parts[0], 0, 1)
     squares = len(terms.squares) // (2 * count)
     s_begin, s_end = share(count, 1, t, threads)
     N, outputs = own.layers[0, N_], own.layers[1, N_]

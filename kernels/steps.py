@@ -34,7 +34,6 @@ from .thirds import (
     begin_gradients,
     bring_inputs,
     in_thirds,
-    split_weights,
     thirds_gradient,
 )
 
@@ -170,20 +169,6 @@ def own_rows(network: Network, layer: int, t: int, threads: int) -> tuple[int, i
     whole panels of W.T."""
     grain = STRIP if layer == 0 else max(STRIP, 2 * lanes(network.params))
     return share(network.layers[layer, K_], grain, t, threads)
-
-
-@kernel
-def begin_thirds(network: Network, parts: Parts, t: int, threads: int) -> None:
-    """Thread t's part of every W for the matrix unit."""
-    for layer in range(len(network.layers) - 1):
-        if in_thirds(network, layer):
-            n, last = own_columns(network, parts, layer, t, threads)
-            begin, end = own_rows(network, layer, t, threads)
-            if layer == 0 and parts.by_columns:
-                begin, end = 0, network.layers[0, K_]
-            while n < last:
-                split_weights(network, layer, begin, end - begin, n)
-                n += panel_width(network.params, network.layers[layer, N_] - n, network.layers[layer, PANEL])
 
 
 @kernel
@@ -393,9 +378,7 @@ def _make_weights_step(
                         rows, p = min(tall, bottom - k), network.layers[layer, WEIGHTS] + n * K + k * wide
                         g = weights_gradient(network, source, layer, part, begin, top, k, rows, n, wide, scratch)
                         update(move, decay, params, p, tile, g, first, second, p, rows * wide)
-                        if in_thirds(network, layer):
-                            split_weights(network, layer, k, rows, n)
-                        elif layer > 0:
+                        if layer > 0 and not in_thirds(network, layer):
                             transpose_rows(network, layer, k, k + rows, n)
                     n += wide
                 top = bottom

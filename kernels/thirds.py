@@ -6,12 +6,14 @@ digit. On the unit that is still 2.7 times as fast as multiply-adds, and whole n
 numbers as they are, need but three: see bytes.py. Reference: `matmul_bias`, `matmul_bias_backward` in
 fastnn/reference.py.
 
-A left-hand matrix lies as [third][row][pair of columns], a right-hand one as [third][panel][pair of rows][column], both
-a register after the other, of 16 rows and columns of these: 1 KB that lie together load faster than rows of 64 bytes
-that lie apart, 784-512-512-10 in XXX us rather than 1255. W's
-thirds, and W.T's of all layers but the first, are made where W is stepped, and lie in Network.thirds. In Network.words
-lie, one after the other, a square for each third, a product of TALL rows, and what is made of a batch: up to ROWS rows
-of A, or of dZ; up to INPUTS rows of A.T; and dZ, to the right of that.
+A left-hand matrix lies as [third][row][pair of columns], a right-hand one as [third][panel][pair of rows][column],
+both a register after the other, of 16 rows and columns of these. All of them lie in Network.words, a thread's scratch:
+what W is split into does not fit in L2 beside W if that is large, and is half as much again to read; so a panel of W is
+split where it is used, for all rows of a batch: 784-512-512-10 takes 1105 us a step, and took 1255 where thirds of W and
+W.T were kept.
+
+In `words` lie, one after the other, a square for each third; a product of TALL rows; a panel of W or W.T, or all of W;
+rows of A, or of dZ; rows of A.T; and dZ, to the right of that.
 """
 
 from __future__ import annotations
@@ -23,7 +25,6 @@ from .compile import Array, kernel
 from .halves import paired, rest, store_halves
 from .matrix_unit import SIDE, claim_registers, release_registers
 from .network import (
-    BACK_THIRDS,
     BIAS,
     GRADIENT,
     INPUT,
@@ -33,6 +34,7 @@ from .network import (
     PANEL,
     THIRDS,
     WEIGHTS,
+    WHOLE,
     Network,
 )
 from .panels import panel_width
@@ -40,40 +42,40 @@ from .products import DEEP, SQUARE, TALL, multiply_thirds
 from .simd import full, lanes, load, load_first, store, store_first
 from .tiles import load_square, store_square, transposed
 
-# Rows of A that are brought at a time, 200 KB of L2 for 784 bytes, so that W's thirds, which may be in L3, are read but
-# once for them; and rows of A.T.
-ROWS, INPUTS = 128, 1024
+# Rows of A, and of A.T, that are brought at a time: the fewer they are, the more often panels are split.
+ROWS, INPUTS = 512, 1024
 
-# Where in `words` a product lies, and where rows do.
+# Where in `words` a product lies, and where W does.
 PRODUCT = 3 * SQUARE
-LEFT = PRODUCT + TALL * DEEP
+WEIGHTS_PLACE = PRODUCT + TALL * DEEP
 
 
 @kernel
 def in_thirds(network: Network, layer: int) -> bool:
     """Whether this layer is made on the matrix unit."""
-    return len(network.thirds) > 0 and network.layers[layer, THIRDS] >= 0
+    made: bool = network.layers[layer, THIRDS] > 0
+    return made
 
 
 @kernel
 def with_words(network: Network, words: Array) -> Network:
     """The same with a thread's scratch."""
     layers, params, transposed = network.layers, network.params, network.transposed
-    return Network(layers, params, transposed, network.zero, network.rates, network.seed, network.thirds, words)
+    return Network(layers, params, transposed, network.zero, network.rates, network.seed, words)
 
 
 @kernel
 def claim_unit(network: Network) -> None:
     """Before a thread uses the matrix unit."""
-    if len(network.thirds) > 0:
-        claim_registers(network.thirds)
+    if len(network.words) > 0:
+        claim_registers(network.words)
 
 
 @kernel
 def release_unit(network: Network) -> None:
     """When it will not any more."""
-    if len(network.thirds) > 0:
-        release_registers(network.thirds)
+    if len(network.words) > 0:
+        release_registers(network.words)
 
 
 @kernel
@@ -108,13 +110,21 @@ def terms_of(layer: int) -> int:
 
 
 @kernel
-def places(network: Network, layer: int, B: int) -> tuple[int, int]:
-    """Where in `words` A.T and dZ lie for B rows."""
+def rows_of(B: int) -> int:
+    """How many of so many rows are brought at a time, filled up."""
+    return min((B + TALL - 1) // TALL * TALL, ROWS)
+
+
+@kernel
+def places(network: Network, layer: int, B: int) -> tuple[int, int, int]:
+    """Where in `words` rows of A, A.T and dZ lie for B rows."""
     terms, pairs = terms_of(layer), pairs_of(network.layers[layer, K_])
-    if layer > 0:
-        pairs = max(pairs, pairs_of(network.layers[layer, N_]))
-    inputs = LEFT + terms * ROWS * pairs
-    return inputs, inputs + terms * INPUTS * pairs_of(B)
+    deepest = pairs if layer == 0 else max(pairs, pairs_of(network.layers[layer, N_]))
+    rows = WEIGHTS_PLACE + 3 * DEEP * deepest
+    if network.layers[layer, THIRDS] == WHOLE:
+        rows = WEIGHTS_PLACE + 3 * padded_columns(network, layer) * pairs
+    inputs = rows + terms * rows_of(B) * deepest
+    return rows, inputs, inputs + terms * INPUTS * pairs_of(B)
 
 
 # --- bringing numbers into their form
@@ -139,61 +149,60 @@ def _store_halves(words: Array, at: int, apart: int, x: Any) -> None:
 
 
 @kernel
-def split_weights(network: Network, layer: int, begin: int, rows: int, n: int) -> None:
-    """Rows from `begin` on, which is even, of the panel of W that begins with column n."""
-    layers, params, thirds = network.layers, network.params, network.thirds
-    K, N, width, zero = layers[layer, K_], layers[layer, N_], lanes(params), full(params, 0.0, 1)
-    pairs, wide = pairs_of(K), panel_width(params, N - n, layers[layer, PANEL])
-    apart, panel = pairs * padded_columns(network, layer), layers[layer, THIRDS] + n * pairs
-    for k in range(begin, begin + rows, 2):
-        w, to = layers[layer, WEIGHTS] + n * K + k * wide, panel + right_place(k // 2, wide)
+def _split_panel(network: Network, layer: int, n: int, to: int, apart: int) -> None:
+    """The panel of W that begins with column n."""
+    layers, params, words = network.layers, network.params, network.words
+    K, width, zero = layers[layer, K_], lanes(params), full(params, 0.0, 1)
+    wide = panel_width(params, layers[layer, N_] - n, layers[layer, PANEL])
+    for k in range(0, K, 2):
+        w, place = layers[layer, WEIGHTS] + n * K + k * wide, to + right_place(k // 2, wide)
         for j in range(0, wide, width):
             low, high = load(params, w + j, 1), zero
-            if k + 1 < begin + rows:
+            if k + 1 < K:
                 high = load(params, w + wide + j, 1)
-            _store_thirds(thirds, to + j * SIDE, apart, low, high)
-    if layer > 0:
-        _split_transposed(network, layer, begin, rows, n)
+            _store_thirds(words, place + j * SIDE, apart, low, high)
 
 
 @kernel
-def _split_transposed(network: Network, layer: int, begin: int, rows: int, n: int) -> None:
-    """The same of W.T, whose panels are two registers wide: pairs of columns of W become pairs of its rows."""
-    layers, params, words = network.layers, network.params, network.words
+def split_weights(network: Network) -> None:
+    """All of W, of the layers of which all is split before a step."""
+    for layer in range(len(network.layers) - 1):
+        if network.layers[layer, THIRDS] == WHOLE:
+            pairs, n = pairs_of(network.layers[layer, K_]), 0
+            while n < network.layers[layer, N_]:
+                _split_panel(network, layer, n, WEIGHTS_PLACE + n * pairs, pairs * padded_columns(network, layer))
+                n += panel_width(network.params, network.layers[layer, N_] - n, network.layers[layer, PANEL])
+
+
+@kernel
+def _split_transposed(network: Network, layer: int, k: int, tall: int) -> None:
+    """The panel of W.T that begins with column k, and is so wide: pairs of columns of W become pairs of its rows."""
+    layers, params, words, n = network.layers, network.params, network.words, 0
     K, N, width = layers[layer, K_], layers[layer, N_], lanes(params)
-    pairs, wide = pairs_of(N), panel_width(params, N - n, layers[layer, PANEL])
-    apart, high = pairs * _padded_inputs(network, layer), wide // 2
-    for k in range(begin, begin + rows, width):
-        some, w = min(width, begin + rows - k), layers[layer, WEIGHTS] + n * K + k * wide
-        for i in range(some):
-            for j in range(0, wide, width):
-                _store_halves(words, i * width + j // 2, SQUARE, load(params, w + i * wide + j, 1))
-        panel = k // DEEP * DEEP
-        tall = panel_width(params, K - panel, DEEP)
-        to = layers[layer, BACK_THIRDS] + panel * pairs + right_place(n // 2, tall) + (k - panel) * SIDE
-        for third in range(3):
-            tile = load_square(words, third * SQUARE, width, some, high)
-            store_square(network.thirds, to + third * apart, width, high, some, transposed(tile))
+    apart = pairs_of(N) * tall
+    while n < N:
+        wide = panel_width(params, N - n, layers[layer, PANEL])
+        for top in range(k, min(k + tall, K), width):
+            some, w = min(width, K - top), layers[layer, WEIGHTS] + n * K + top * wide
+            for i in range(some):
+                for j in range(0, wide, width):
+                    _store_halves(words, i * width + j // 2, SQUARE, load(params, w + i * wide + j, 1))
+            to = WEIGHTS_PLACE + right_place(n // 2, tall) + (top - k) * SIDE
+            for third in range(3):
+                tile = transposed(load_square(words, third * SQUARE, width, some, wide // 2))
+                store_square(words, to + third * apart, width, wide // 2, width, tile)
+        n += wide
 
 
 @kernel
-def _padded_inputs(network: Network, layer: int) -> int:
-    """Of a layer in the panels of W.T."""
-    K = network.layers[layer, K_]
-    whole = K // DEEP * DEEP
-    columns: int = whole if whole == K else whole + panel_width(network.params, K - whole, DEEP)
-    return columns
-
-
-@kernel
-def _bring_rows(values: Array, at: int, rows: int, K: int, words: Array) -> None:
+def _bring_rows(values: Array, at: int, rows: int, K: int, words: Array, to: int, apart: int) -> None:
     """So many rows of K numbers from `at` on."""
     pairs, width = pairs_of(K), lanes(values)
     for i in range(rows):
-        to = LEFT + left_place(i, pairs)
+        place = to + left_place(i, pairs)
         for k in range(0, 2 * pairs, width):
             x = load_first(values, at + i * K + k, K - k, 0.0, 1)
-            _store_halves(words, to + k // DEEP * SQUARE + k % DEEP // 2, ROWS * pairs, x)
+            _store_halves(words, place + k // DEEP * SQUARE + k % DEEP // 2, apart, x)
 
 
 @kernel
@@ -224,28 +233,19 @@ def multiply_rows(
 ) -> None:
     """Z = A @ W * factor + b for `rows` places of a block of B from `first` on, whose A was brought, and columns
     n..last, where panels begin."""
-    layers, params, words = network.layers, network.params, network.words
-    K, N, width = layers[layer, K_], layers[layer, N_], lanes(params)
-    pairs, terms = pairs_of(K), terms_of(layer)
+    layers, params, words, terms = network.layers, network.params, network.words, terms_of(layer)
+    N, pairs, width = layers[layer, N_], pairs_of(layers[layer, K_]), lanes(params)
+    left, _, _ = places(network, layer, B)
     while n < last:
         wide = panel_width(params, N - n, layers[layer, PANEL])
-        w, apart = layers[layer, THIRDS] + n * pairs, pairs * padded_columns(network, layer)
+        w, apart = WEIGHTS_PLACE, pairs * wide
+        if layers[layer, THIRDS] == WHOLE:
+            w, apart = WEIGHTS_PLACE + n * pairs, pairs * padded_columns(network, layer)
+        else:
+            _split_panel(network, layer, n, w, apart)
         for top in range(0, rows, TALL):
-            tall = min(TALL, rows - top)
-            multiply_thirds(
-                tall,
-                wide,
-                terms,
-                words,
-                LEFT + top * pairs,
-                ROWS * pairs,
-                network.thirds,
-                w,
-                apart,
-                pairs,
-                words,
-                PRODUCT,
-            )
+            tall, a = min(TALL, rows - top), left + top * pairs
+            multiply_thirds(tall, wide, terms, words, a, rows_of(B) * pairs, words, w, apart, pairs, words, PRODUCT)
             for j in range(n, min(n + wide, N), width):
                 b, some = load_first(params, layers[layer, BIAS] + j, N - j, 0.0, 1), min(width, N - j)
                 for i in range(tall):
@@ -259,9 +259,10 @@ def multiply_rows(
 def thirds_forward(network: Network, layer: int, values: Array, B: int, begin: int, end: int) -> None:
     """Z = A @ W + b for rows begin..end of a block of B."""
     K, N = network.layers[layer, K_], network.layers[layer, N_]
+    left, _, _ = places(network, layer, B)
     for first in range(begin, end, ROWS):
-        rows = min(ROWS, end - first)
-        _bring_rows(values, B * network.layers[layer, INPUT] + first * K, rows, K, network.words)
+        rows, at = min(ROWS, end - first), B * network.layers[layer, INPUT] + first * K
+        _bring_rows(values, at, rows, K, network.words, left, rows_of(B) * pairs_of(K))
         multiply_rows(network, layer, 1.0, values, B, first, rows, 0, N)
 
 
@@ -270,37 +271,25 @@ def thirds_backward(
     network: Network, layer: int, values: Array, B: int, begin: int, end: int, k: int, columns: int
 ) -> None:
     """dA = dZ @ W.T for rows begin..end of a block of B and so many columns from k on, where a panel of W.T begins."""
-    layers, words, last = network.layers, network.words, k + columns
-    K, N, width = layers[layer, K_], layers[layer, N_], lanes(values)
-    pairs, apart = pairs_of(N), pairs_of(N) * _padded_inputs(network, layer)
+    layers, words, last, width = network.layers, network.words, k + columns, lanes(values)
+    K, N, pairs = layers[layer, K_], layers[layer, N_], pairs_of(layers[layer, N_])
+    left, _, _ = places(network, layer, B)
     for first in range(begin, end, ROWS):
-        rows, panel = min(ROWS, end - first), k
-        _bring_rows(values, B * layers[layer + 1, GRADIENT] + first * N, rows, N, words)
+        rows, at, panel = min(ROWS, end - first), B * layers[layer + 1, GRADIENT] + first * N, k
+        _bring_rows(values, at, rows, N, words, left, rows_of(B) * pairs)
         while panel < last:
             wide = panel_width(values, K - panel, DEEP)
-            w = layers[layer, BACK_THIRDS] + panel * pairs
+            _split_transposed(network, layer, panel, wide)
             for top in range(0, rows, TALL):
-                tall = min(TALL, rows - top)
+                tall, w, a = min(TALL, rows - top), WEIGHTS_PLACE, left + top * pairs
                 multiply_thirds(
-                    tall,
-                    wide,
-                    3,
-                    words,
-                    LEFT + top * pairs,
-                    ROWS * pairs,
-                    network.thirds,
-                    w,
-                    apart,
-                    pairs,
-                    words,
-                    PRODUCT,
+                    tall, wide, 3, words, a, rows_of(B) * pairs, words, w, pairs * wide, pairs, words, PRODUCT
                 )
                 for i in range(tall):
                     to = B * layers[layer, GRADIENT] + (first + top + i) * K
                     for j in range(panel, min(panel + wide, last), width):
-                        store_first(
-                            values, to + j, min(width, last - j), load(words, PRODUCT + i * wide + j - panel, 1)
-                        )
+                        x = load(words, PRODUCT + i * wide + j - panel, 1)
+                        store_first(values, to + j, min(width, last - j), x)
             panel += wide
 
 
@@ -311,7 +300,7 @@ def begin_gradients(
     """What the gradients of columns n..last need of dZ, over `rows` places of a block of B from `first` on. factor: by
     which the first layer's features are multiplied."""
     words, N, width, zero = network.words, network.layers[layer, N_], lanes(values), full(values, 0.0, 1)
-    _, gradients = places(network, layer, rows)
+    _, _, gradients = places(network, layer, rows)
     z, pairs = B * network.layers[layer + 1, GRADIENT] + first * N, pairs_of(rows)
     apart, factor = pairs * padded_columns(network, layer), factor if layer == 0 else 1.0
     while n < last:
@@ -332,7 +321,7 @@ def begin_gradients(
 def bring_inputs(network: Network, layer: int, values: Array, B: int, begin: int, end: int) -> int:
     """What the gradients of up to INPUTS inputs begin..end need of a batch of B; returns the first that was not
     brought."""
-    inputs, _ = places(network, layer, B)
+    _, inputs, _ = places(network, layer, B)
     last, K = min(end, begin + INPUTS), network.layers[layer, K_]
     _bring_columns(values, B * network.layers[layer, INPUT], B, begin, last, K, network.words, inputs)
     return last
@@ -344,7 +333,7 @@ def thirds_gradient(
 ) -> None:
     """Up to TALL rows of dW over so many rows of a batch, from the k-th input that was brought on, and the panel of
     columns n.., as [input][wide]; as many more may be written as make up TALL."""
-    inputs, gradients = places(network, layer, rows)
+    _, inputs, gradients = places(network, layer, rows)
     words, pairs = network.words, pairs_of(rows)
     a, b, apart = inputs + k * pairs, gradients + n * pairs, pairs * padded_columns(network, layer)
     multiply_thirds(count, wide, terms_of(layer), words, a, INPUTS * pairs, words, b, apart, pairs, out, to)

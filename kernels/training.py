@@ -25,7 +25,6 @@ from .steps import (
     add_gradients,
     batch_of_step,
     batch_step,
-    begin_thirds,
     flip_part,
     own_columns,
     own_rows,
@@ -50,7 +49,7 @@ from .sync import (
     restore_mode,
     share,
 )
-from .thirds import claim_unit, release_unit, with_words
+from .thirds import claim_unit, release_unit, split_weights, with_words
 
 
 @entry
@@ -77,8 +76,6 @@ def train_minibatches(
     mode, order, terms, memory = flush_denormals(), steps.order, steps.terms, steps.memory
     network = with_words(network, scratch.words)
     claim_unit(network)
-    begin_thirds(network, parts, t, threads)
-    barrier(control, threads)
     for step in range(steps.first, steps.last):
         epoch, at, B = rows_of_step(steps, step)
         begin, end = share(B, TILE_ROWS, t, threads)
@@ -177,7 +174,6 @@ def train_replicas(
     mode, order, terms, memory = flush_denormals(), steps.order, steps.terms, steps.memory
     network = with_words(network, scratch.words)
     claim_unit(network)
-    begin_thirds(network, parts, 0, 1)
     for step in range(steps.first, steps.last):
         epoch, at, B = rows_of_step(steps, step)
         own = batch_of_step(steps, at, B, batch, scratch)
@@ -193,6 +189,7 @@ def train_replicas(
             shards.block,
         )
         s_begin, s_end = share(shards.parts, 1, t, threads)
+        split_weights(network)
         for s in range(s_begin, s_end):
             begin, end = share(B, TILE_ROWS // 2, s, shards.parts)  # of 200 rows 100 each
             prefetch_next(network, data, steps, at, B, begin, end)
@@ -278,9 +275,8 @@ def train_full_batch(
     mode = flush_denormals()
     network = with_words(network, scratch.words)
     claim_unit(network)
-    begin_thirds(network, parts, t, threads)
-    barrier(control, threads)
     for epoch in range(first, last):
+        split_weights(network)
         s = atomic_add(control, NEXT, 1)
         while s < shards.parts:
             shard_gradient(control, network, data, m, 1.0 / m, s, batch, scratch, shards)
@@ -314,7 +310,6 @@ def gradient(
     m: int,
     scale: float,
     batch: Batch,
-    parts: Parts,
     scratch: Scratch,
     shards: Shards,
     out: Array,
@@ -323,8 +318,7 @@ def gradient(
     mode = flush_denormals()
     network = with_words(network, scratch.words)
     claim_unit(network)
-    begin_thirds(network, parts, t, threads)
-    barrier(control, threads)
+    split_weights(network)
     s = atomic_add(control, NEXT, 1)
     while s < shards.parts:
         shard_gradient(control, network, data, m, scale, s, batch, scratch, shards)

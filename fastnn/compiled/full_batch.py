@@ -38,6 +38,8 @@ def grain_of(N: int, m: int, dtype: np.dtype[Any]) -> int:
 class FullBatch(Training):
     """One step an epoch, on all rows."""
 
+    splits_once = True
+
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
         lists, K = len(data.lists.starts) > 0, architecture.sizes[0]
         grain = grain_of(architecture.sizes[1], m, state.weights[0].dtype)

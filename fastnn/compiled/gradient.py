@@ -67,7 +67,6 @@ class Gradient:
         trainer = self.trainer
         room = (
             trainer.blocks[t],
-            trainer.parts,
             trainer.scratch[t],
             trainer.shards._replace(parts=trainer.shards.parts if m else 0),
         )

@@ -86,6 +86,8 @@ class MiniBatches(_Batches):
 class Replicas(_Batches):
     """Every thread has a copy of the network, and takes every step with it along the sum of all threads' gradients."""
 
+    splits_once = True
+
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
         parts = shards_of_a_batch(plan.rows_of_a_step(m))
         super().__init__(architecture, state, data, m, plan, parts)

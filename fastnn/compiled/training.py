@@ -35,6 +35,9 @@ class Training(ABC):
     packed network, and what the optimizer remembers, which `call` changes.
     """
 
+    # Whether the blocks of rows of a step are several, so that W is split for the matrix unit once for all of them.
+    splits_once = False
+
     layout: Layout | SlicedLayout
     network: Network
     slots: list[Array]
@@ -55,7 +58,8 @@ class Training(ABC):
     def whole(self, panel: int) -> Layout:
         """Of the network in one. panel: see Layout.first_panel."""
         dropout, seed = self.objective.dropout, self.objective.seed
-        return Layout(self.architecture, self.dtype, panel, thirds=self.thirds, dropout=dropout, seed=seed)
+        many, dtype, thirds = self.splits_once, self.dtype, self.thirds
+        return Layout(self.architecture, dtype, panel, thirds=thirds, whole_thirds=many, dropout=dropout, seed=seed)
 
     def pack(self, layout: Layout | SlicedLayout) -> tuple[Network, list[Array]]:
         """A copy of the network, and of what the optimizer remembers, which has this layout from now on."""
