@@ -8,9 +8,9 @@ fastnn/reference.py.
 
 A left-hand matrix lies as [third][row][pair of columns], a right-hand one as [third][panel][pair of rows][column],
 both a register after the other, of 16 rows and columns of these. All of them lie in Network.words, a thread's scratch:
-what W is split into does not fit in L2 beside W if that is large, and is half as much again to read; so a panel of W is
-split where it is used, for all rows of a batch: 784-512-512-10 takes 1105 us a step, and took 1255 where thirds of W and
-W.T were kept.
+what W is split into does not fit in L2 beside W if that is large, and is half as much again to read; so a panel of W
+is split where it is used, for all rows of a batch: 784-512-512-10 takes 1105 us a step, and took 1255 where thirds of W
+and W.T were kept.
 
 In `words` lie, one after the other, a square for each third; a product of TALL rows; a panel of W or W.T, or all of W;
 rows of A, or of dZ; rows of A.T; and dZ, to the right of that.
