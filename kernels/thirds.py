@@ -195,6 +195,14 @@ def _split_transposed(network: Network, layer: int, k: int, tall: int) -> None:
 
 
 @kernel
+def _two_rows(values: Array, at: int, N: int, row: int, rows: int, columns: int) -> Any:
+    """The first `columns` of rows `row` and the next of a matrix of so many rows, N apart, and zeros."""
+    low = load_first(values, at + row * N, columns if row < rows else 0, 0.0, 1)
+    high = load_first(values, at + (row + 1) * N, columns if row + 1 < rows else 0, 0.0, 1)
+    return low, high
+
+
+@kernel
 def _bring_rows(values: Array, at: int, rows: int, K: int, words: Array, to: int, apart: int) -> None:
     """So many rows of K numbers from `at` on."""
     pairs, width = pairs_of(K), lanes(values)
@@ -208,15 +216,11 @@ def _bring_rows(values: Array, at: int, rows: int, K: int, words: Array, to: int
 @kernel
 def _bring_columns(values: Array, at: int, rows: int, begin: int, end: int, K: int, words: Array, to: int) -> None:
     """Columns begin..end of so many rows of K numbers from `at` on."""
-    pairs, width, zero = pairs_of(rows), lanes(values), full(values, 0.0, 1)
+    pairs, width = pairs_of(rows), lanes(values)
     for pair in range(0, pairs, width):
         for k in range(begin, end, width):
             for i in range(width):
-                low, high, row = zero, zero, 2 * (pair + i)
-                if row < rows:
-                    low = load_first(values, at + row * K + k, K - k, 0.0, 1)
-                if row + 1 < rows:
-                    high = load_first(values, at + (row + 1) * K + k, K - k, 0.0, 1)
+                low, high = _two_rows(values, at + k, K, 2 * (pair + i), rows, K - k)
                 _store_thirds(words, i * width, SQUARE, low, high)
             for third in range(3):
                 tile = transposed(load_square(words, third * SQUARE, width, width, width))
@@ -299,7 +303,7 @@ def begin_gradients(
 ) -> None:
     """What the gradients of columns n..last need of dZ, over `rows` places of a block of B from `first` on. factor: by
     which the first layer's features are multiplied."""
-    words, N, width, zero = network.words, network.layers[layer, N_], lanes(values), full(values, 0.0, 1)
+    words, N, width = network.words, network.layers[layer, N_], lanes(values)
     _, _, gradients = places(network, layer, rows)
     z, pairs = B * network.layers[layer + 1, GRADIENT] + first * N, pairs_of(rows)
     apart, factor = pairs * padded_columns(network, layer), factor if layer == 0 else 1.0
@@ -307,13 +311,9 @@ def begin_gradients(
         wide = panel_width(values, N - n, network.layers[layer, PANEL])
         for pair in range(pairs):
             for j in range(0, wide, width):
-                low, high, at = zero, zero, z + 2 * pair * N + n + j
-                if 2 * pair < rows:
-                    low = load_first(values, at, N - n - j, 0.0, 1) * factor
-                if 2 * pair + 1 < rows:
-                    high = load_first(values, at + N, N - n - j, 0.0, 1) * factor
+                low, high = _two_rows(values, z + n + j, N, 2 * pair, rows, N - n - j)
                 to = gradients + n * pairs + right_place(pair, wide) + j * SIDE
-                _store_thirds(words, to, apart, low, high)
+                _store_thirds(words, to, apart, low * factor, high * factor)
         n += wide
 
 
