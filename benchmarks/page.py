@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
+from fastnn import matrix_unit
+
 NAMES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "fastnn-numba": "fastnn"}  # of distributions
 
 
@@ -20,6 +22,8 @@ def machine(distributions: Iterable[str] = ("numpy", "numba")) -> str:
     except OSError:
         models = []
     cpu = models[0] if models else platform.processor() or platform.machine()
+    if matrix_unit.available():
+        cpu += " with a matrix unit (AMX)"
     versions = [f"{NAMES.get(name, name)} {version(name)}" for name in distributions]
     return ", ".join([cpu, f"{os.cpu_count()} cores", f"Python {platform.python_version()}", *versions]) + "."
 

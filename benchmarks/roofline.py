@@ -2,7 +2,7 @@
 
 The peaks are measured first. A trainer's share is the arithmetic of its matrix products divided by the time of whole
 fits, with everything they do, and by the peak. Where data has zeros, two figures stand side by side: the work that is
-left without them, and the work that dense arithmetic would do; above 100% no dense program can follow.
+left without them, and the work that dense arithmetic would do; above 100% no program of multiply-adds can follow.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def explanation() -> str:
     return (
         "A share is the arithmetic of the matrix products (2 K N a row forward, as much for dW and again for dX), "
         "divided by the time of whole fits and the measured peak; memory: the features, read once an epoch. Above 100% "
-        "skipping zeros is faster than dense arithmetic at its peak."
+        "skipping zeros, or the matrix unit, is faster than dense multiply-adds at their peak."
     )
 
 

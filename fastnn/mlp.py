@@ -145,7 +145,8 @@ class MLP:
         optimizer: "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"; momentum is of "momentum" and "nesterov".
         weight_decay: times the weights, added to their gradient; "adamw" takes it off the weights directly.
         validation: (X, y) to measure after every epoch. threads: all usable CPUs where None. sparse: leave out the
-            zeros of X; "auto" where that is faster. verbose: show progress. Neither changes the weights by a bit.
+            zeros of X; "auto" where that is faster. verbose: show progress. None of them changes the weights by a bit,
+            but sparse where dense rows go through a matrix unit, which rounds in another order.
 
         Raises TypeError or ValueError before anything is trained; Diverged, and KeyboardInterrupt after Ctrl-C, with
         the weights as after the last good step.
