@@ -39,7 +39,8 @@ class Layout:
     layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row
     of a block takes in `values`, all layers together. room: numbers of scratch for the outputs. widest: the most
     columns of a W, padded. first_panel: registers of the widest panel of the first layer's W. dropout: a rate for each
-    hidden layer, or none. thirds: the layers that are made on the matrix unit; whole_thirds: whether WHOLE.
+    hidden layer, or none. thirds: the layers that are made on the matrix unit; whole_thirds: whether WHOLE;
+    as_bytes: whether features are.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Layout:
         *,
         thirds: Collection[int] = (),
         whole_thirds: bool = False,
+        as_bytes: bool = False,
         dropout: tuple[float, ...] = (),
         seed: int = 0,
     ) -> None:
@@ -75,6 +77,8 @@ class Layout:
             self.block += self._padded(size, self.lanes)
         self._keep(architecture, dropout)
         self.layers[list(thirds), kernel.THIRDS] = kernel.WHOLE if whole_thirds else kernel.BY_PANEL
+        self.layers[:, kernel.TERMS] = 3
+        self.layers[0, kernel.TERMS] = 1 if as_bytes else 3
         self.room = (architecture.sizes[-1] + ROOM) * self.lanes
         self.widest = max(self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) for row in self.layers[:-1])
 
@@ -95,7 +99,8 @@ class Layout:
         )
 
     def _words(self, layer: int, B: int) -> int:
-        row, terms = self.layers[layer], 3 if layer > 0 else 1
+        row = self.layers[layer]
+        terms = int(row[kernel.TERMS])
         K, N = int(row[kernel.K_]), int(row[kernel.N_])
         columns, deepest = self._padded(N, int(row[kernel.PANEL])), max(_pairs(K), _pairs(N) if layer > 0 else 0)
         weights = 3 * (columns * _pairs(K) if row[kernel.THIRDS] == kernel.WHOLE else DEEP * deepest)

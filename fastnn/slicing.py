@@ -46,13 +46,14 @@ class SlicedLayout:
         cuts: Array,
         *,
         thirds: Collection[int],
+        as_bytes: bool,
     ) -> None:
         K, _, N = architecture.sizes
         self.dtype, self.cuts = dtype, cuts
         narrow = [
             Architecture((K, int(width), N), architecture.activations, architecture.output) for width in np.diff(cuts)
         ]
-        self.parts = [Layout(each, dtype, first_panel, thirds=thirds) for each in narrow]
+        self.parts = [Layout(each, dtype, first_panel, thirds=thirds, as_bytes=as_bytes) for each in narrow]
         self.params = self.transposed = 0
         for part in self.parts:
             part.layers[:, [WEIGHTS, BIAS]] += self.params

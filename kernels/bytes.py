@@ -5,21 +5,16 @@ from __future__ import annotations
 from .compile import Array, kernel
 from .halves import store_columns, store_row
 from .matrix_unit import SIDE
-from .network import K_, LINE, N_, PANEL, Network, Rows
-from .panels import panel_width
-from .products import TALL
-from .simd import lanes, load, prefetch_bytes_later, store
-from .thirds import (
-    INPUTS,
-    PRODUCT,
-    ROWS,
-    begin_gradients,
-    left_place,
-    multiply_rows,
-    pairs_of,
-    places,
-    thirds_gradient,
-)
+from .network import K_, LINE, TERMS, Network, Rows
+from .simd import prefetch_bytes_later
+from .thirds import INPUTS, ROWS, in_thirds, left_place, multiply_rows, pairs_of, places
+
+
+@kernel
+def as_bytes(network: Network) -> bool:
+    """Whether features go through the matrix unit as bytes."""
+    made: bool = in_thirds(network, 0) and network.layers[0, TERMS] == 1
+    return made
 
 
 @kernel
@@ -63,35 +58,3 @@ def bring_bytes(network: Network, rows: Rows, numbers: Array, ahead: Array, coun
             to, address = inputs + (k - begin) * pairs + pair * SIDE, rows.address + k
             store_columns(network.words, to, SIDE, numbers, 2 * pair, count - 1, address, rows.stride, K - k)
     return last
-
-
-@kernel
-def add_bytes(
-    network: Network,
-    rows: Rows,
-    numbers: Array,
-    ahead: Array,
-    values: Array,
-    B: int,
-    first: int,
-    count: int,
-    out: Array,
-    dw: int,
-    fresh: bool,
-) -> None:
-    """dW of `count` places of a block of B from `first` on, which hold the rows of these numbers, from dw on; added to
-    what is there unless `fresh`."""
-    K, N, words, top = network.layers[0, K_], network.layers[0, N_], network.words, 0
-    begin_gradients(network, 0, values, B, first, count, 0, N, rows.factor)
-    while top < K:
-        bottom, n = bring_bytes(network, rows, numbers, ahead, count, top, K), 0
-        while n < N:
-            wide = panel_width(out, N - n, network.layers[0, PANEL])
-            for k in range(top, bottom, TALL):
-                some, to = min(TALL, bottom - k), dw + n * K + k * wide
-                thirds_gradient(network, 0, count, k - top, some, n, wide, words, PRODUCT)
-                for i in range(0, some * wide, lanes(out)):
-                    x = load(words, PRODUCT + i, 1)
-                    store(out, to + i, x if fresh else load(out, to + i, 1) + x)
-            n += wide
-        top = bottom

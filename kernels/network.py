@@ -36,9 +36,10 @@ from .simd import (
 # Columns of `layers`, one row a layer: its sizes K and N, the activation of its output, and where its arrays begin.
 # The last row is the output's: only INPUT, GRADIENT and KEPT of it are used.
 K_, N_, ACTIVATION, WEIGHTS, BIAS, TRANSPOSED, INPUT, GRADIENT, PANEL, KEPT = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-THIRDS, COLUMNS = 10, 11
+THIRDS, TERMS, COLUMNS = 10, 11, 12
 
-# THIRDS: whether a layer is made on the matrix unit; a panel of W is split where it is used, or the whole before.
+# TERMS: how many bfloat16 numbers one of a layer's inputs is the sum of. THIRDS: whether it is made on the matrix unit;
+# a panel of W is split where it is used, or the whole before.
 NOT, BY_PANEL, WHOLE = 0, 1, 2
 
 UINT8, FLOAT32, FLOAT64 = 0, 1, 2

@@ -30,6 +30,9 @@ def layer_forward(
 ) -> None:
     """Z = A @ W + b for rows begin..end of a block of B and so many columns from n on, where a panel begins. A is these
     rows' input, Z lies in `values`."""
+    if in_thirds(network, layer):
+        thirds_forward(network, layer, A, values, B, begin, end, n, columns)
+        return
     layers, params = network.layers, network.params
     K, N = layers[layer, K_], layers[layer, N_]
     W = Matrix(params, layers[layer, WEIGHTS] + n, N, 1)
@@ -70,9 +73,6 @@ def forward(network: Network, values: Array, B: int, begin: int, end: int, first
     for layer in range(first, len(layers) - 1):
         if layer > 0:
             activate_rows(network, layer - 1, values, B, begin, end, step)
-        if in_thirds(network, layer):
-            thirds_forward(network, layer, values, B, begin, end)
-            continue
         K, N = layers[layer, K_], layers[layer, N_]
         A = Matrix(values, B * layers[layer, INPUT] + begin * K, K, 1)
         layer_forward(network, layer, A, values, B, begin, end, 0, N)

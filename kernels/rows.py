@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .bytes import bytes_forward
+from .bytes import as_bytes, bytes_forward
 from .compile import Array, kernel
 from .finite import finite_numbers
 from .lists import Lists, prefetch_list
@@ -22,7 +22,6 @@ from .network import (
 from .panels import Matrix
 from .passes import forward, layer_forward
 from .sparse import first_layer
-from .thirds import in_thirds
 
 # Rows that pass through a network together in full-batch training and prediction: 128 x 784 float32 are 400 KB of L2.
 BLOCK = 128
@@ -121,7 +120,7 @@ def input_layer(
     """Rows begin..end of a batch of B through the first layer, and so many of its columns from n on."""
     if listed(data):
         first_layer(network, data.lists, batch.numbers, batch.cuts, batch.values, B, begin, end, n, columns)
-    elif in_thirds(network, 0):
+    elif as_bytes(network):
         bytes_forward(network, data.rows, batch.numbers, batch.values, B, begin, end, n, columns)
     else:
         K = network.layers[0, K_]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .bytes import add_bytes, bring_bytes
+from .bytes import as_bytes, bring_bytes
 from .compile import Array, kernel
 from .lists import Lists, flip
 from .network import (
@@ -27,10 +27,11 @@ from .passes import transpose_rows
 from .penalty import Terms
 from .products import TALL
 from .rows import Batch, Data, listed, prefetch_rows
-from .simd import lanes, load_first, prefetch, store_first
+from .simd import lanes, load, load_first, prefetch, store, store_first
 from .sparse import add_columns, multiply_lists, scatter_rows
 from .sync import share
 from .thirds import (
+    PRODUCT,
     begin_gradients,
     bring_inputs,
     in_thirds,
@@ -132,7 +133,7 @@ def batch_of_step(steps: Steps, at: int, B: int, batch: Batch, scratch: Scratch)
 @kernel
 def prefetch_next(network: Network, data: Data, steps: Steps, at: int, B: int, begin: int, end: int) -> None:
     """Ask for rows begin..end of the batch after the one of B rows at `at`; they come from memory meanwhile."""
-    if in_thirds(network, 0):  # which does so by itself, see bring_inputs
+    if as_bytes(network):  # which does so by itself, see bring_bytes
         return
     order, after = steps.order, at + B
     prefetch_rows(network, data, order, min(after + begin, len(order)), min(after + end, len(order)))
@@ -218,17 +219,17 @@ def batch_strips(network: Network, source: Any, layer: int, top: int, end: int, 
     bottom: int = end
     if layer == 0 and listed(data):
         return bottom
+    A = layer_inputs(network, source, layer, scratch)
     if in_thirds(network, layer):
-        if layer == 0:
+        if layer == 0 and as_bytes(network):
             bottom = bring_bytes(network, data.rows, batch.numbers, batch.ahead, B, top, end)
         else:
-            bottom = bring_inputs(network, layer, batch.values, B, top, end)
+            bottom = bring_inputs(network, layer, A, B, top, end)
         return bottom
     K = network.layers[layer, K_]
     if K <= NARROW:
         return bottom
     bottom = min(end, top + len(scratch.strips) // (B * STRIP) * STRIP)
-    A = layer_inputs(network, source, layer, scratch)
     for k in range(top, bottom, STRIP):
         copy_strip(min(STRIP, bottom - k), B, below(A, k), scratch.strips, (k - top) * B)
     return bottom
@@ -414,6 +415,42 @@ def shards_step(
 
 
 @kernel
+def add_thirds(
+    network: Network,
+    data: Data,
+    layer: int,
+    batch: Batch,
+    B: int,
+    first: int,
+    count: int,
+    out: Array,
+    dw: int,
+    fresh: bool,
+) -> None:
+    """dW of a layer on the matrix unit over `count` places of a block of B from `first` on, from dw on; added to what
+    is there unless `fresh`."""
+    K, N, words, top = network.layers[layer, K_], network.layers[layer, N_], network.words, 0
+    A = Matrix(batch.values, B * network.layers[layer, INPUT] + first * K, 1, K)
+    begin_gradients(network, layer, batch.values, B, first, count, 0, N, data.rows.factor)
+    while top < K:
+        if layer == 0 and as_bytes(network):
+            bottom = bring_bytes(network, data.rows, batch.numbers[first:], batch.ahead[first:], count, top, K)
+        else:
+            bottom = bring_inputs(network, layer, A, count, top, K)
+        n = 0
+        while n < N:
+            wide = panel_width(out, N - n, network.layers[layer, PANEL])
+            for k in range(top, bottom, TALL):
+                some, to = min(TALL, bottom - k), dw + n * K + k * wide
+                thirds_gradient(network, layer, count, k - top, some, n, wide, words, PRODUCT)
+                for i in range(0, some * wide, lanes(out)):
+                    x = load(words, PRODUCT + i, 1)
+                    store(out, to + i, x if fresh else load(out, to + i, 1) + x)
+            n += wide
+        top = bottom
+
+
+@kernel
 def add_gradients(
     network: Network,
     data: Data,
@@ -434,9 +471,8 @@ def add_gradients(
     for layer in range(len(layers) - 1):
         K, N, dw = layers[layer, K_], layers[layer, N_], out0 + layers[layer, WEIGHTS]
         dZ = Matrix(batch.values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
-        if layer == 0 and in_thirds(network, 0):
-            numbers, ahead = batch.numbers[begin:end], batch.ahead[begin:end]
-            add_bytes(network, data.rows, numbers, ahead, batch.values, B, begin, depth, out, dw, fresh)
+        if in_thirds(network, layer):
+            add_thirds(network, data, layer, batch, B, begin, depth, out, dw, fresh)
             db = out0 + layers[layer, BIAS]
             sum_columns(depth, N, dZ, nothing if fresh else Matrix(out, db, 0, 1), out, db)
             continue

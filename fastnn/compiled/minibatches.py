@@ -21,7 +21,7 @@ from ..packing import aligned
 from ..slicing import SlicedLayout, bounds_of, slices_of
 from ..trainer import Plan, State
 from .memory import batch_of, scratch_of
-from .sharing import middle_of, shards_of, shards_of_a_batch, sharing, wide_layers
+from .sharing import middle_of, shards_of, shards_of_a_batch, sharing
 from .training import Training
 
 Array = NDArray[Any]
@@ -57,12 +57,11 @@ class MiniBatches(_Batches):
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan) -> None:
         super().__init__(architecture, state, data, m, plan, -(-plan.rows_of_a_step(m) // TILE_ROWS))
         panel, by_columns = sharing(architecture.sizes[1], self.dtype, self.threads, lists=self.lists)
-        self.thirds += wide_layers(architecture, self.batch_size, self.dtype)
         layout = self.whole(panel)
         self.network, self.slots = self.pack(layout)
         self.batch = batch_of(layout, self.batch_size)
         self.parts = Parts(by_columns, self.columns(self.threads), 0, middle_of(architecture, self.dtype))
-        inputs = self.inputs if by_columns and not self.lists and 0 not in self.thirds else 0
+        inputs = self.inputs if by_columns and not self.lists and not self.as_bytes else 0
         self.scratch = [scratch_of(layout, self.batch_size, inputs) for _ in range(self.threads)]
         self.right = np.zeros(8 * self.threads, np.int64)
 
@@ -141,14 +140,21 @@ class Slices(_Batches):
         self.slicing = Slicing(bounds, aligned(2 * count * self.batch_size * N, self.dtype), (even, odd))
         self.network, self.slots = self.pack(self.cut(self.threads))
         self.batch = [batch_of(whole, self.batch_size) for _ in range(self.threads)]
-        inputs = 0 if self.lists or self.thirds else K
+        inputs = 0 if self.lists or self.as_bytes else K
         self.scratch = [scratch_of(whole, self.batch_size, inputs) for _ in range(self.threads)]
 
     def cut(self, threads: int) -> SlicedLayout:
         """A part of the network for each of so many threads."""
         bounds = self.slicing.bounds
         cuts = bounds[(len(bounds) - 1) * np.arange(threads + 1) // threads]
-        return SlicedLayout(self.architecture, self.dtype, self.panel, cuts, thirds=self.thirds)
+        return SlicedLayout(
+            self.architecture,
+            self.dtype,
+            self.panel,
+            cuts,
+            thirds=[layer for layer in self.thirds if layer == 0],
+            as_bytes=self.as_bytes,
+        )
 
     def prepare(self, threads: int) -> None:
         """Cut the network anew, if others had it before."""

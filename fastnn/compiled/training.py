@@ -35,7 +35,8 @@ class Training(ABC):
     packed network, and what the optimizer remembers, which `call` changes.
     """
 
-    # Whether the blocks of rows of a step are several, so that W is split for the matrix unit once for all of them.
+    # Whether the blocks of rows of a step are several, so that W is split for the matrix unit once for all of them, if it
+    # is one layer's only: there is room for one.
     splits_once = False
 
     layout: Layout | SlicedLayout
@@ -50,16 +51,24 @@ class Training(ABC):
         self.none = np.zeros(0, self.dtype)
         self.control = np.zeros(SLOTS, np.int64)
         listed = len(data.lists.starts) > 0
-        first = on_matrix_unit(data, architecture.sizes[0], self.batch_size, self.dtype)
-        self.thirds: tuple[int, ...] = (0,) if first else ()
+        self.as_bytes, self.thirds = on_matrix_unit(data, architecture, self.batch_size, self.dtype)
         self.kind = type(self), architecture, self.batch_size, self.dtype, self.optimizer.name, listed, self.thirds
         self.pace = recall(self.kind, threads)
 
     def whole(self, panel: int) -> Layout:
         """Of the network in one. panel: see Layout.first_panel."""
         dropout, seed = self.objective.dropout, self.objective.seed
-        many, dtype, thirds = self.splits_once, self.dtype, self.thirds
-        return Layout(self.architecture, dtype, panel, thirds=thirds, whole_thirds=many, dropout=dropout, seed=seed)
+        dtype, thirds, many = self.dtype, self.thirds, self.splits_once and self.thirds == (0,)
+        return Layout(
+            self.architecture,
+            dtype,
+            panel,
+            thirds=thirds,
+            whole_thirds=many,
+            as_bytes=self.as_bytes,
+            dropout=dropout,
+            seed=seed,
+        )
 
     def pack(self, layout: Layout | SlicedLayout) -> tuple[Network, list[Array]]:
         """A copy of the network, and of what the optimizer remembers, which has this layout from now on."""

@@ -58,7 +58,7 @@ def without_zeros(data: Data, X: Array | CSR, architecture: Architecture, dtype:
     """The features as lists where that is asked for, or where it pays: not where there is a matrix unit, which takes
     51 us for a step of 784-128-10 on MNIST that takes 76 without zeros."""
     auto, outputs = plan.sparse == "auto", architecture.sizes[1]
-    if auto and on_matrix_unit(data, architecture.sizes[0], plan.rows_of_a_step(len(X)), dtype):
+    if auto and on_matrix_unit(data, architecture, plan.rows_of_a_step(len(X)), dtype)[0]:
         return data
     many = plan.epochs >= WORTH_COMPRESSING or plan.epochs * outputs >= WORTH_COMPRESSING_OUTPUTS
     worth = many or plan.batch_size is not None if auto else bool(plan.sparse)
