@@ -238,11 +238,12 @@ def test_two_at_once() -> None:
 @pytest.mark.parametrize("learning_rate", [10.0, 1e3, 1e20, 3e38])
 @pytest.mark.parametrize("batch_size", [47, None])
 @pytest.mark.parametrize("hidden", [5, 100])
+@pytest.mark.parametrize("activation", ["identity", "relu", "tanh"])
 def test_the_last_finite_weights(
-    hidden: int, batch_size: int | None, learning_rate: float, take_steps: Callable[..., None]
+    activation: str, hidden: int, batch_size: int | None, learning_rate: float, take_steps: Callable[..., None]
 ) -> None:
     X, y = PIXELS[:140, :64], PIXELS[:140, :9].sum(axis=1) / 255.0
-    net, other = (MLP([64, hidden, 1], output="identity", activation="identity") for _ in range(2))
+    net, other = (MLP([64, hidden, 1], output="identity", activation=activation) for _ in range(2))
     how: dict[str, Any] = {"optimizer": "sgd", "learning_rate": learning_rate}
     with pytest.raises(Diverged) as caught:
         net.fit(X, y, epochs=60, batch_size=batch_size, verbose=False, threads=3, **how)
