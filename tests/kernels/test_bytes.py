@@ -1,5 +1,4 @@
-"""The first layer on the matrix unit, of weights that are sums of three bfloat16 numbers, against the reference in
-float64."""
+"""The first layer on the matrix unit, of features that are bytes, against the reference in float64."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 
 from fastnn import matrix_unit, reference
 from fastnn.architecture import Architecture
-from fastnn.kernels import thirds
+from fastnn.kernels import bytes as of_bytes
 from fastnn.kernels.compile import entry
-from fastnn.kernels.matrix_unit import SIDE
 from fastnn.kernels.network import BIAS, GRADIENT, PANEL, UINT8, Network, Rows
+from fastnn.kernels.thirds import claim_unit, release_unit, split_weights, with_words
 from fastnn.packing import Layout
 
 Array = NDArray[Any]
@@ -25,34 +24,35 @@ INPUTS = (64, 65, 95, 96, 97, 784)
 COLUMNS = (1, 10, 16, 17, 31, 32, 33, 48, 64, 100)
 BATCHES = (1, 2, 31, 32, 33, 63, 64, 65, 128, 300)
 FACTOR = 1 / 255
-NORMAL = 2.0**-126  # the smallest normal float32
 
-on_the_unit = pytest.mark.skipif(not matrix_unit.available(), reason="there is no matrix unit, or it may not be used")
-
-
-@entry
-def split_weights(net: Network, begin: int, rows: int, n: int, W: Array, w: int) -> None:
-    thirds.split_weights(net, begin, rows, n, W, w)
+pytestmark = pytest.mark.skipif(not matrix_unit.available(), reason="there is no matrix unit, or it may not be used")
 
 
 @entry
-def thirds_forward(
+def split(net: Network, words: Array, begin: int, rows: int, n: int) -> None:
+    split_weights(with_words(net, words), 0, begin, rows, n)
+
+
+@entry
+def forward(
     net: Network, rows: Rows, numbers: Array, words: Array, values: Array, part: Array, n: int, columns: int
 ) -> None:
-    thirds.claim_unit(net)
-    thirds.thirds_forward(net, rows, numbers, words, values, len(numbers), part[0], part[1], n, columns)
-    thirds.release_unit(net)
+    net = with_words(net, words)
+    claim_unit(net)
+    of_bytes.bytes_forward(net, rows, numbers, values, len(numbers), part[0], part[1], n, columns)
+    release_unit(net)
 
 
 @entry
-def add_thirds(
+def add_gradient(
     net: Network, rows: Rows, numbers: Array, words: Array, values: Array, part: Array, out: Array, fresh: bool
 ) -> None:
     begin, end = part[0], part[1]
     own, ahead = numbers[begin:end], numbers[end:]
-    thirds.claim_unit(net)
-    thirds.add_thirds(net, rows, own, ahead, words, values, len(numbers), begin, end - begin, out, 0, fresh)
-    thirds.release_unit(net)
+    net = with_words(net, words)
+    claim_unit(net)
+    of_bytes.add_bytes(net, rows, own, ahead, values, len(numbers), begin, end - begin, out, 0, fresh)
+    release_unit(net)
 
 
 class Layer:
@@ -60,31 +60,17 @@ class Layer:
 
     def __init__(self, W: Array, b: Array, guarded: Guarded) -> None:
         (self.K, self.N), self.guarded = W.shape, guarded
-        self.layout = Layout(Architecture(W.shape, (), "identity"), np.dtype(np.float32), thirds=True)
-        layers, params, transposed, zero, rates, seed, parts = self.layout.network([W], [b])
-        self.network = Network(layers, *map(guarded, (params, transposed, zero)), rates, seed, guarded(parts))
+        self.layout = Layout(Architecture(W.shape, (), "identity"), np.dtype(np.float32), thirds=(0,))
+        layers, params, transposed, zero, rates, seed, parts, none = self.layout.network([W], [b])
+        arrays = map(guarded, (params, transposed, zero))
+        self.network = Network(layers, *arrays, rates, seed, guarded(parts), none)
         self.panel, self.starts = int(layers[0, PANEL]), range(0, self.N, int(layers[0, PANEL]))
+        self.split()
 
-    def split(self, *cuts: int) -> None:
-        """Make W's thirds, the rows between two cuts at a time."""
-        params = self.network.params
-        for begin, end in pairwise(cuts):
-            for n in self.starts:
-                wide = self.layout._width(self.N - n, self.panel)
-                split_weights(self.network, begin, end - begin, n, params, n * self.K + begin * wide)
-
-    def sums(self) -> tuple[Array, Array]:
-        """The sums of W's thirds (K, N), and everything that fills them up."""
-        pairs, sums, filled = -(-self.K // thirds.DEEP) * SIDE, np.empty((self.K, self.N)), []
-        numbers = (self.network.thirds.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
-        parts = numbers.astype(np.float64).reshape(3, -1).sum(axis=0)
+    def split(self) -> None:
+        """Make W's thirds."""
         for n in self.starts:
-            wide, columns = self.layout._width(self.N - n, self.panel), min(self.panel, self.N - n)
-            panel = parts[2 * n * pairs : 2 * (n + wide) * pairs].reshape(pairs, wide, 2)
-            panel = panel.transpose(0, 2, 1).reshape(2 * pairs, wide)
-            sums[:, n : n + columns] = panel[: self.K, :columns]
-            filled += [panel[self.K :].ravel(), panel[:, columns:].ravel()]
-        return sums, np.concatenate(filled)
+            split(self.network, self.blank(self.layout.words(1)), 0, self.K, n)
 
     def blank(self, count: int) -> Array:
         return self.guarded(np.full(count, np.nan, np.float32))
@@ -100,9 +86,7 @@ class Layer:
         values, words = self.blank(B * self.layout.block), self.blank(self.layout.words(B))
         for part in pairwise(cuts):
             for n, last in pairwise(starts):
-                thirds_forward(
-                    self.network, rows_of(X), self.guarded(numbers), words, values, np.array(part), n, last - n
-                )
+                forward(self.network, rows_of(X), self.guarded(numbers), words, values, np.array(part), n, last - n)
         Z = self.part(values, B).copy()
         self.part(values, B)[...] = np.nan
         assert np.isnan(values).all()
@@ -115,7 +99,7 @@ class Layer:
         self.part(values, B)[begin:end] = dZ[begin:end]
         out, part = self.blank(self.layout.params), np.array([begin, end])
         for time in range(times):
-            add_thirds(self.network, rows_of(X), self.guarded(numbers), words, values, part, out, time == 0)
+            add_gradient(self.network, rows_of(X), self.guarded(numbers), words, values, part, out, time == 0)
         assert np.isnan(out[self.layout.layers[0, BIAS] :]).all()
         dW = np.empty((self.K, self.N), np.float32)
         self.layout.unpack(out, [dW], [np.empty(self.N, np.float32)])
@@ -138,36 +122,9 @@ def pixels(rng: np.random.Generator) -> Callable[[int, int], tuple[Array, Array]
 
 def make_layer(K: int, N: int, guarded: Guarded, rng: np.random.Generator) -> tuple[Layer, Array, Array]:
     W, b = (rng.normal(size=(K, N)) / K**0.5).astype(np.float32), rng.normal(size=N).astype(np.float32)
-    layer = Layer(W, b, guarded)
-    layer.split(0, K)
-    return layer, W, b
+    return Layer(W, b, guarded), W, b
 
 
-# --- weights
-
-
-@pytest.mark.parametrize("N", [1, 16, 33, 100])
-@pytest.mark.parametrize("K", [1, 2, 31, 32, 33, 64, 97, 784])
-def test_thirds_add_up_to_the_weights(K: int, N: int, guarded: Guarded, rng: Any) -> None:
-    """Of any size, but for digits below the normal numbers, which count as zero in training."""
-    W = rng.integers(0, 1 << 32, (K, N), dtype=np.uint32).view(np.float32)
-    W[~np.isfinite(W)] = np.finfo(np.float32).max
-    special = np.float32([0.0, -0.0, np.finfo(np.float32).min, 1e-45, 1 - 2**-24, -1 - 2**-23, 2**-126])
-    W.ravel()[rng.permutation(W.size)[: len(special)]] = special[: W.size]
-    for cuts in [(0, K), (0, K // 4 * 2, K)]:
-        layer = Layer(W, np.zeros(N), guarded)
-        layer.split(*cuts)
-        sums, filled = layer.sums()
-        exact = (abs(W) >= NORMAL * 2**23) | (W == 0)
-        np.testing.assert_array_equal(sums[exact], W[exact])
-        assert (abs(sums - W) < NORMAL).all()
-        assert not filled.any()
-
-
-# --- products
-
-
-@on_the_unit
 @pytest.mark.parametrize("B", BATCHES)
 @pytest.mark.parametrize("N", COLUMNS)
 @pytest.mark.parametrize("K", INPUTS)
@@ -184,7 +141,6 @@ def test_forward_and_gradient(
     assert_close(dW, A.T @ dZ, B + 1, A.T @ abs(dZ))
 
 
-@on_the_unit
 @pytest.mark.parametrize(("B", "K", "N"), [(64, 784, 48), (300, 100, 33), (513, 1090, 20)])
 def test_errors_are_those_of_float32(
     B: int, K: int, N: int, guarded: Guarded, pixels: Callable[..., Any], rng: Any
@@ -204,7 +160,6 @@ def test_errors_are_those_of_float32(
         assert errors[0] <= 2 * errors[1]
 
 
-@on_the_unit
 @pytest.mark.parametrize(("K", "N"), [(64, 1), (97, 33), (784, 100)])
 def test_any_share_of_the_rows_and_columns(
     K: int, N: int, guarded: Guarded, pixels: Callable[..., Any], rng: Any
@@ -218,7 +173,6 @@ def test_any_share_of_the_rows_and_columns(
     np.testing.assert_array_equal(parts, whole)
 
 
-@on_the_unit
 @pytest.mark.parametrize(("K", "N"), [(64, 1), (97, 33), (784, 100), (1090, 17)])
 def test_gradients_of_some_rows_add_up(
     K: int, N: int, guarded: Guarded, pixels: Callable[..., Any], rng: Any, assert_close: Close
@@ -234,14 +188,13 @@ def test_gradients_of_some_rows_add_up(
         np.testing.assert_array_equal(layer.gradient(X, numbers, dZ, begin, end, times=2), 2 * once)
 
 
-@on_the_unit
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_what_is_not_finite_stays_in_its_column(
     value: float, guarded: Guarded, pixels: Callable[..., Any], rng: Any, assert_close: Close
 ) -> None:
     layer, W, b = make_layer(97, 33, guarded, rng)
     layer.network.params[5 * layer.panel + 7] = value
-    layer.split(0, 97)
+    layer.split()
     X, numbers = pixels(65, 97)
     Z, A, others = layer.forward(X, numbers, (0, 65), (0, 33)), X[numbers] * FACTOR, np.arange(33) != 7
     assert not np.isfinite(Z[:, 7]).any()
