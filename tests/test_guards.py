@@ -33,12 +33,13 @@ SHAPES = [
     (33, 97, 2),
     (9, 210, 17),
 ]
-# Of features that are bytes: so many inputs that a matrix unit makes the first layer, if there is one.
+# Of features that are bytes: so many inputs that a matrix unit, if there is one, makes the first layer, and wide ones.
 SHAPES_OF_BYTES = [
     (64, 1),
     (65, 17, 3),
     (97, 48, 20, 5),
-    (70, 260, 30, 4),
+    (70, 260, 130, 4),
+    (65, 150, 129, 200),
     (100, 210, 17),
     (783, 65, 7),
     (1090, 33, 2),

@@ -16,7 +16,7 @@ from fastnn import MLP, csr, matrix_unit
 from fastnn.architecture import Architecture
 from fastnn.compiled.full_batch import FullBatch
 from fastnn.compiled.minibatches import MiniBatches, Replicas, Slices
-from fastnn.compiled.sharing import LEAST_INPUTS, LEAST_ROWS
+from fastnn.compiled.sharing import LEAST_INPUTS, LEAST_ROWS, LEAST_WIDTH
 from fastnn.compiled.training import Training
 from fastnn.compiled.ways import Trainer
 from fastnn.kernels.matrix_unit import HAS_MATRIX_UNIT
@@ -76,22 +76,25 @@ def trainer(
 
 @on_the_unit
 @pytest.mark.parametrize(
-    ("sizes", "batch_size", "way"),
+    ("sizes", "batch_size", "way", "layers"),
     [
-        ((784, 10, 10), None, FullBatch),
-        ((784, 10, 10), 128, MiniBatches),
-        ((70, 260, 30, 4), 33, MiniBatches),
-        ((784, 10, 10), 300, Replicas),
-        ((97, 48, 20, 5), 300, Replicas),
-        ((784, 128, 10), 64, Slices),
-        ((LEAST_INPUTS, 64, 4), LEAST_ROWS, Slices),
+        ((784, 10, 10), None, FullBatch, (0,)),
+        ((784, 10, 10), 128, MiniBatches, (0,)),
+        ((70, 260, 130, 4), 33, MiniBatches, (0, 1)),
+        ((70, 260, 129, 200), 33, MiniBatches, (0, 1, 2)),
+        ((784, 10, 10), 300, Replicas, (0,)),
+        ((97, 48, 20, 5), 300, Replicas, (0,)),
+        ((784, 128, 10), 64, Slices, (0,)),
+        ((LEAST_INPUTS, 64, 4), LEAST_ROWS, Slices, (0,)),
     ],
 )
-def test_ways_that_use_it(sizes: tuple[int, ...], batch_size: int | None, way: type[Training]) -> None:
+def test_ways_that_use_it(
+    sizes: tuple[int, ...], batch_size: int | None, way: type[Training], layers: tuple[int, ...]
+) -> None:
     """Of data that is mostly zeros, too, though it could be compressed."""
     training = trainer(sizes, batch_size, PIXELS[:, : sizes[0]] * (PIXELS[:, : sizes[0]] > 200))
     assert type(training) is way
-    assert training.thirds
+    assert training.thirds == layers
     assert len(training.network.thirds) > 0
     assert len(training.data.lists.starts) == 0
 
@@ -116,6 +119,27 @@ def test_networks_that_do_not_use_it(X: Array, how: dict[str, Any], batch_size: 
     assert not training.thirds
     assert len(training.network.thirds) == 0
     assert (len(training.data.lists.starts) > 0) == ("sparse" in how)
+
+
+@on_the_unit
+@pytest.mark.parametrize("sparse", [True, False])
+def test_wide_layers_use_it_whatever_the_features_are(sparse: bool) -> None:
+    training = trainer((LEAST_INPUTS, LEAST_WIDTH, LEAST_WIDTH, 4), 64, WIDE.astype(np.float32), sparse=sparse)
+    assert training.thirds == (1,)
+    assert (len(training.data.lists.starts) > 0) == sparse
+
+
+@pytest.mark.parametrize(
+    ("sizes", "batch_size", "dtype"),
+    [
+        ((LEAST_INPUTS, LEAST_WIDTH, LEAST_WIDTH - 1, 4), 64, "float32"),
+        ((LEAST_INPUTS, LEAST_WIDTH - 1, LEAST_WIDTH, 4), 64, "float32"),
+        ((LEAST_INPUTS, LEAST_WIDTH, LEAST_WIDTH, 4), LEAST_ROWS - 1, "float32"),
+        ((LEAST_INPUTS, LEAST_WIDTH, LEAST_WIDTH, 4), 64, "float64"),
+    ],
+)
+def test_later_layers_that_do_not_use_it(sizes: tuple[int, ...], batch_size: int, dtype: str) -> None:
+    assert not trainer(sizes, batch_size, WIDE.astype(dtype), dtype).thirds
 
 
 def test_few_rows_do_not_use_it() -> None:

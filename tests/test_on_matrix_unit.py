@@ -1,5 +1,5 @@
-"""Networks whose first layer is made on the CPU's matrix unit: the same as without, and the same bits whoever trains
-them. Where there is no such unit they are trained without."""
+"""Networks with layers on the CPU's matrix unit: the same as without, and the same bits whoever trains them. Where there
+is no such unit they are trained without."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -22,7 +22,16 @@ Array = NDArray[Any]
 m = 333
 rng = np.random.default_rng(0)
 PIXELS = rng.integers(1, 256, (m, 784), dtype=np.uint8) * (rng.random((m, 784)) < 0.3)
-NETWORKS = [(64, 1), (65, 17, 3), (784, 10, 10), (100, 64, 10), (784, 128, 10), (97, 48, 20, 5), (70, 260, 30, 4)]
+NETWORKS = [
+    (64, 1),
+    (65, 17, 3),
+    (784, 10, 10),
+    (100, 64, 10),
+    (784, 128, 10),
+    (97, 48, 20, 5),
+    (70, 260, 130, 4),  # whose second layer is so wide, too
+    (65, 150, 129, 200),  # and the third
+]
 BATCHES = [32, 33, 64, 100, 300, None]
 
 networks = pytest.mark.parametrize("sizes", NETWORKS, ids=str)
@@ -106,7 +115,7 @@ def with_objective(sizes: tuple[int, ...], batch_size: int, threads: int) -> lis
 
 
 @pytest.mark.parametrize("batch_size", [37, 300])
-@pytest.mark.parametrize("sizes", [(65, 17, 3), (784, 128, 10), (70, 260, 30, 4)], ids=str)
+@pytest.mark.parametrize("sizes", [(65, 17, 3), (784, 128, 10), (70, 260, 130, 4)], ids=str)
 def test_dropout_a_penalty_and_weights_of_rows(
     sizes: tuple[int, ...], batch_size: int, remove_unit: Callable[[], None]
 ) -> None:
@@ -140,6 +149,18 @@ def test_the_gradient_of_all_rows(sizes: tuple[int, ...]) -> None:
 def test_any_number_of_threads(sizes: tuple[int, ...], batch_size: int | None) -> None:
     nets = [trained(sizes, batch_size, optimizer="adam", threads=threads) for threads in (1, 2, 3, 5)]
     assert len({bits(net) for net in nets}) == 1
+
+
+@pytest.mark.parametrize("batch_size", [33, 300])
+def test_wide_layers_above_float_features(batch_size: int, remove_unit: Callable[[], None]) -> None:
+    sizes, X = (20, 260, 130, 4), rng.normal(size=(m, 20))
+    nets = [
+        trained(sizes, batch_size, X, threads=threads, sparse=sparse) for threads in (1, 3) for sparse in (True, False)
+    ]
+    assert len({bits(net) for net in nets}) == 1
+    remove_unit()
+    exact = trained(sizes, batch_size, X, dtype="float64", backend="numpy")
+    assert error_of(nets[0], exact) <= 1.2 * error_of(trained(sizes, batch_size, X), exact)
 
 
 class Restless(Pace):
