@@ -29,16 +29,12 @@ pytestmark = pytest.mark.skipif(not matrix_unit.available(), reason="there is no
 
 
 @entry
-def split(net: Network, words: Array, begin: int, rows: int, n: int) -> None:
-    split_weights(with_words(net, words), 0, begin, rows, n)
-
-
-@entry
 def forward(
     net: Network, rows: Rows, numbers: Array, words: Array, values: Array, part: Array, n: int, columns: int
 ) -> None:
     net = with_words(net, words)
     claim_unit(net)
+    split_weights(net)
     of_bytes.bytes_forward(net, rows, numbers, values, len(numbers), part[0], part[1], n, columns)
     release_unit(net)
 
@@ -56,24 +52,22 @@ def add_gradient(
 
 
 class Layer:
-    """A first layer (K, N) for the matrix unit, between guard zones; scratch and results are full of NaN."""
+    """A first layer (K, N) for the matrix unit, between guard zones; results are full of NaN, scratch of what may
+    be left there: finite numbers."""
 
-    def __init__(self, W: Array, b: Array, guarded: Guarded) -> None:
+    def __init__(self, W: Array, b: Array, guarded: Guarded, whole: bool = False) -> None:
         (self.K, self.N), self.guarded = W.shape, guarded
-        self.layout = Layout(Architecture(W.shape, (), "identity"), np.dtype(np.float32), thirds=(0,))
-        layers, params, transposed, zero, rates, seed, parts, none = self.layout.network([W], [b])
-        arrays = map(guarded, (params, transposed, zero))
-        self.network = Network(layers, *arrays, rates, seed, guarded(parts), none)
+        architecture, dtype = Architecture(W.shape, (), "identity"), np.dtype(np.float32)
+        self.layout = Layout(architecture, dtype, thirds=(0,), whole_thirds=whole)
+        layers, params, transposed, zero, *others = self.layout.network([W], [b])
+        self.network = Network(layers, *map(guarded, (params, transposed, zero)), *others)
         self.panel, self.starts = int(layers[0, PANEL]), range(0, self.N, int(layers[0, PANEL]))
-        self.split()
-
-    def split(self) -> None:
-        """Make W's thirds."""
-        for n in self.starts:
-            split(self.network, self.blank(self.layout.words(1)), 0, self.K, n)
 
     def blank(self, count: int) -> Array:
         return self.guarded(np.full(count, np.nan, np.float32))
+
+    def words(self, B: int) -> Array:
+        return self.guarded(np.full(self.layout.words(B), 1e30, np.float32))
 
     def part(self, values: Array, B: int) -> Array:
         """Of a batch's values: Z, or dZ, (B, N)."""
@@ -83,7 +77,7 @@ class Layer:
     def forward(self, X: Array, numbers: Array, cuts: tuple[int, ...], starts: tuple[int, ...]) -> Array:
         """Z of these rows of X; the rows and the columns between two cuts at a time."""
         B = len(numbers)
-        values, words = self.blank(B * self.layout.block), self.blank(self.layout.words(B))
+        values, words = self.blank(B * self.layout.block), self.words(B)
         for part in pairwise(cuts):
             for n, last in pairwise(starts):
                 forward(self.network, rows_of(X), self.guarded(numbers), words, values, np.array(part), n, last - n)
@@ -95,7 +89,7 @@ class Layer:
     def gradient(self, X: Array, numbers: Array, dZ: Array, begin: int, end: int, times: int = 1) -> Array:
         """dW of places begin..end of these rows of X, added up so many times."""
         B = len(numbers)
-        values, words = self.blank(B * self.layout.block), self.blank(self.layout.words(end - begin))
+        values, words = self.blank(B * self.layout.block), self.words(end - begin)
         self.part(values, B)[begin:end] = dZ[begin:end]
         out, part = self.blank(self.layout.params), np.array([begin, end])
         for time in range(times):
@@ -120,9 +114,11 @@ def pixels(rng: np.random.Generator) -> Callable[[int, int], tuple[Array, Array]
     return make
 
 
-def make_layer(K: int, N: int, guarded: Guarded, rng: np.random.Generator) -> tuple[Layer, Array, Array]:
+def make_layer(
+    K: int, N: int, guarded: Guarded, rng: np.random.Generator, whole: bool = False
+) -> tuple[Layer, Array, Array]:
     W, b = (rng.normal(size=(K, N)) / K**0.5).astype(np.float32), rng.normal(size=N).astype(np.float32)
-    return Layer(W, b, guarded), W, b
+    return Layer(W, b, guarded, whole), W, b
 
 
 @pytest.mark.parametrize("B", BATCHES)
@@ -161,16 +157,17 @@ def test_errors_are_those_of_float32(
 
 
 @pytest.mark.parametrize(("K", "N"), [(64, 1), (97, 33), (784, 100)])
+@pytest.mark.parametrize("whole", [True, False])
 def test_any_share_of_the_rows_and_columns(
-    K: int, N: int, guarded: Guarded, pixels: Callable[..., Any], rng: Any
+    whole: bool, K: int, N: int, guarded: Guarded, pixels: Callable[..., Any], rng: Any
 ) -> None:
-    """They have the same bits whether they are made together or some at a time."""
+    """They have the same bits whether they are made together or some at a time. whole: whether W is split before."""
     B = 300
-    layer, _, _ = make_layer(K, N, guarded, rng)
+    layer, _, _ = make_layer(K, N, guarded, rng, whole)
     X, numbers = pixels(B, K)
-    whole = layer.forward(X, numbers, (0, B), (0, N))
+    together = layer.forward(X, numbers, (0, B), (0, N))
     parts = layer.forward(X, numbers, (0, 8, 24, 88, 96, B), (*layer.starts, N))
-    np.testing.assert_array_equal(parts, whole)
+    np.testing.assert_array_equal(parts, together)
 
 
 @pytest.mark.parametrize(("K", "N"), [(64, 1), (97, 33), (784, 100), (1090, 17)])
@@ -194,7 +191,6 @@ def test_what_is_not_finite_stays_in_its_column(
 ) -> None:
     layer, W, b = make_layer(97, 33, guarded, rng)
     layer.network.params[5 * layer.panel + 7] = value
-    layer.split()
     X, numbers = pixels(65, 97)
     Z, A, others = layer.forward(X, numbers, (0, 65), (0, 33)), X[numbers] * FACTOR, np.arange(33) != 7
     assert not np.isfinite(Z[:, 7]).any()

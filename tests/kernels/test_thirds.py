@@ -13,9 +13,7 @@ from fastnn import matrix_unit, reference
 from fastnn.architecture import Architecture
 from fastnn.kernels import thirds
 from fastnn.kernels.compile import entry
-from fastnn.kernels.matrix_unit import SIDE
-from fastnn.kernels.network import BACK_THIRDS, GRADIENT, INPUT, PANEL, THIRDS, Network
-from fastnn.kernels.products import DEEP
+from fastnn.kernels.network import GRADIENT, INPUT, PANEL, Network
 from fastnn.packing import Layout
 
 Array = NDArray[Any]
@@ -28,11 +26,6 @@ NORMAL = 2.0**-126  # the smallest normal float32
 ROUNDINGS = 1 + 4
 
 pytestmark = pytest.mark.skipif(not matrix_unit.available(), reason="there is no matrix unit, or it may not be used")
-
-
-@entry
-def split_weights(net: Network, words: Array, begin: int, rows: int, n: int) -> None:
-    thirds.split_weights(thirds.with_words(net, words), 1, begin, rows, n)
 
 
 @entry
@@ -73,16 +66,15 @@ def thirds_gradient(
 
 class Layer:
     """The second layer (K, N) of a network, and B rows of its input A and dZ, for the matrix unit, between guard zones;
-    scratch and results are full of NaN."""
+    results are full of NaN, scratch of what may be left there: finite numbers."""
 
     def __init__(self, W: Array, b: Array, guarded: Guarded, B: int = 1) -> None:
         (self.K, self.N), self.B, self.guarded, self.W, self.b = W.shape, B, guarded, W, b
         architecture = Architecture((1, self.K, self.N), ("tanh",), "identity")
         self.layout = Layout(architecture, np.dtype(np.float32), thirds=(1,))
         first = np.zeros((1, self.K), np.float32), np.zeros(self.K, np.float32)
-        layers, params, transposed, zero, rates, seed, parts, none = self.layout.network([first[0], W], [first[1], b])
-        arrays = map(guarded, (params, transposed, zero))
-        self.network = Network(layers, *arrays, rates, seed, guarded(parts), none)
+        layers, params, transposed, zero, *others = self.layout.network([first[0], W], [first[1], b])
+        self.network = Network(layers, *map(guarded, (params, transposed, zero)), *others)
         self.panel = int(layers[1, PANEL])
         self.values = self.blank(B * self.layout.block)
 
@@ -90,28 +82,7 @@ class Layer:
         return self.guarded(np.full(count, np.nan, np.float32))
 
     def words(self) -> Array:
-        return self.blank(self.layout.words(self.B))
-
-    def split(self, *cuts: int) -> None:
-        """Make W's and W.T's thirds, the rows between two cuts at a time."""
-        for begin, end in pairwise(cuts):
-            for n in range(0, self.N, self.panel):
-                split_weights(self.network, self.words(), begin, end - begin, n)
-
-    def sums(self, place: int, K: int, N: int) -> tuple[Array, Array]:
-        """The sums of a right-hand matrix's thirds (K, N), from this place on, and everything that fills them up."""
-        pairs, sums, filled = -(-K // DEEP) * SIDE, np.empty((K, N)), []
-        padded = self.layout._padded(N, self.panel)
-        words = self.network.thirds[place : place + 3 * pairs * padded]
-        numbers = (words.view(np.uint16).astype(np.uint32) << 16).view(np.float32).astype(np.float64)
-        parts = numbers.reshape(3, -1).sum(axis=0)
-        for n in range(0, N, self.panel):
-            wide, columns = self.layout._width(N - n, self.panel), min(self.panel, N - n)
-            squares = parts[2 * n * pairs : 2 * (n + wide) * pairs].reshape(pairs // SIDE, -1, SIDE, SIDE, 2)
-            panel = squares.transpose(0, 2, 4, 1, 3).reshape(2 * pairs, wide)
-            sums[:, n : n + columns] = panel[:K, :columns]
-            filled += [panel[K:].ravel(), panel[:, columns:].ravel()]
-        return sums, np.concatenate(filled)
+        return self.guarded(np.full(self.layout.words(self.B), 1e30, np.float32))
 
     def part(self, layer: int, column: int, N: int) -> Array:
         """Of the values: (B, N)."""
@@ -163,29 +134,28 @@ class Layer:
 def make(K: int, N: int, B: int, guarded: Guarded, rng: np.random.Generator) -> tuple[Layer, Array, Array]:
     """A layer, its input and dZ."""
     W, b, A, dZ = (rng.normal(size=size).astype(np.float32) for size in ((K, N), N, (B, K), (B, N)))
-    layer = Layer(W, b, guarded, B)
-    layer.split(0, K)
-    return layer, A, dZ
+    return Layer(W, b, guarded, B), A, dZ
+
+
+def numbers_of_any_size(K: int, N: int, rng: np.random.Generator) -> Array:
+    """But for those with digits below the normal numbers, which count as zero in training."""
+    found = rng.integers(0, 1 << 32, (K, N), dtype=np.uint32).view(np.float32)
+    found[~(abs(found) >= NORMAL * 2**23)] = 0.0
+    special = np.float32([0.0, np.finfo(np.float32).max, np.finfo(np.float32).min, 1 - 2**-24, -1 - 2**-23])
+    found.ravel()[rng.permutation(found.size)[: len(special)]] = special[: found.size]
+    return found
 
 
 @pytest.mark.parametrize("N", SIZES)
 @pytest.mark.parametrize("K", SIZES)
-def test_thirds_add_up_to_the_weights(K: int, N: int, guarded: Guarded, rng: Any) -> None:
-    """Of any size, but for digits below the normal numbers, which count as zero in training."""
-    W = rng.integers(0, 1 << 32, (K, N), dtype=np.uint32).view(np.float32)
-    W[~np.isfinite(W)] = np.finfo(np.float32).max
-    special = np.float32([0.0, -0.0, np.finfo(np.float32).min, 1e-45, 1 - 2**-24, -1 - 2**-23, 2**-126])
-    W.ravel()[rng.permutation(W.size)[: len(special)]] = special[: W.size]
-    exact = (abs(W) >= NORMAL * 2**23) | (W == 0)
-    for cuts in [(0, K), (0, min(64, K // DEEP * DEEP), K)]:
-        layer = Layer(W, np.zeros(N), guarded)
-        layer.split(*cuts)
-        row = layer.layout.layers[1]
-        back, nothing = layer.sums(row[BACK_THIRDS], N, K)
-        for sums, filled in (layer.sums(row[THIRDS], K, N), (back.T, nothing)):
-            np.testing.assert_array_equal(sums[exact], W[exact])
-            assert (abs(sums - W) < NORMAL).all()
-            assert not filled.any()
+def test_numbers_times_one_are_the_same(K: int, N: int, guarded: Guarded, rng: Any) -> None:
+    """Thirds add up to the numbers that they are of."""
+    W = numbers_of_any_size(K, N, rng)
+    b = np.zeros(N, np.float32)
+    np.testing.assert_array_equal(Layer(W, b, guarded, K).forward(np.eye(K), 0, K), W)
+    layer = Layer(W, b, guarded, N)
+    np.testing.assert_array_equal(layer.backward(np.eye(N), (0, N), (0, K)), W.T)
+    np.testing.assert_array_equal(layer.gradient(W.T, np.eye(N), 0, K), W)
 
 
 # Every awkward size as K, N and B in turn.
