@@ -20,6 +20,7 @@ from fastnn.compiled.sharing import LEAST_INPUTS, LEAST_ROWS, LEAST_WIDTH
 from fastnn.compiled.training import Training
 from fastnn.compiled.ways import Trainer
 from fastnn.kernels.matrix_unit import HAS_MATRIX_UNIT
+from fastnn.kernels.network import THIRDS
 from fastnn.optimizers import Optimizer
 from fastnn.trainer import Plan, State
 
@@ -95,7 +96,7 @@ def test_ways_that_use_it(
     training = trainer(sizes, batch_size, PIXELS[:, : sizes[0]] * (PIXELS[:, : sizes[0]] > 200))
     assert type(training) is way
     assert training.thirds == layers
-    assert len(training.network.thirds) > 0
+    assert training.network.layers[:, THIRDS].any()
     assert len(training.data.lists.starts) == 0
 
 
@@ -117,7 +118,7 @@ WIDE = PIXELS[:, :LEAST_INPUTS]
 def test_networks_that_do_not_use_it(X: Array, how: dict[str, Any], batch_size: int | None) -> None:
     training = trainer((X.shape[1], 64, 4), batch_size, X, **how)
     assert not training.thirds
-    assert len(training.network.thirds) == 0
+    assert not training.network.layers[:, THIRDS].any()
     assert (len(training.data.lists.starts) > 0) == ("sparse" in how)
 
 
