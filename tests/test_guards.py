@@ -33,6 +33,17 @@ SHAPES = [
     (33, 97, 2),
     (9, 210, 17),
 ]
+# Of features that are bytes: so many inputs that a matrix unit, if there is one, makes the first layer, and wide ones.
+SHAPES_OF_BYTES = [
+    (64, 1),
+    (65, 17, 3),
+    (97, 48, 20, 5),
+    (70, 260, 130, 4),
+    (65, 150, 129, 200),
+    (100, 210, 17),
+    (783, 65, 7),
+    (1090, 33, 2),
+]
 
 
 class Fence:
@@ -71,14 +82,9 @@ def fence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fence]:
     fence.check()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("batch_size", [None, 1, 7, 64, 130])
-def test_training(fence: Fence, shape: tuple[int, ...], dtype: str, batch_size: int | None) -> None:
-    rng = np.random.default_rng(0)
-    m = 131 if batch_size else 300
-    X = (rng.random((m, shape[0])) * (rng.random((m, shape[0])) < 0.2)).astype(dtype)
-    y = rng.integers(0, max(2, shape[-1]), m)
+def check_training(fence: Fence, shape: tuple[int, ...], dtype: str, X: Array, batch_size: int | None) -> None:
+    m = len(X)
+    y = np.random.default_rng(1).integers(0, max(2, shape[-1]), m)
     net = MLP(shape, activation="tanh", dtype=dtype)
     net.fit(X, y, epochs=5, batch_size=batch_size, verbose=False, threads=3)
     fence.check()
@@ -86,14 +92,47 @@ def test_training(fence: Fence, shape: tuple[int, ...], dtype: str, batch_size: 
     assert net.predict_proba(X, threads=2).shape == (m, shape[-1])
 
 
+def rows_for(batch_size: int | None) -> int:
+    return 131 if batch_size else 300
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("shape", [shape for shape in SHAPES if len(shape) > 2], ids=str)
-def test_objectives(fence: Fence, shape: tuple[int, ...], dtype: str) -> None:
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("batch_size", [None, 1, 7, 64, 130])
+def test_training(fence: Fence, shape: tuple[int, ...], dtype: str, batch_size: int | None) -> None:
+    rng, size = np.random.default_rng(0), (rows_for(batch_size), shape[0])
+    X = (rng.random(size) * (rng.random(size) < 0.2)).astype(dtype)
+    check_training(fence, shape, dtype, X, batch_size)
+
+
+@pytest.mark.parametrize("shape", SHAPES_OF_BYTES, ids=str)
+@pytest.mark.parametrize("batch_size", [None, 32, 33, 64, 130])
+def test_training_on_bytes(fence: Fence, shape: tuple[int, ...], batch_size: int | None) -> None:
+    X = np.random.default_rng(0).integers(0, 256, (rows_for(batch_size), shape[0]), dtype=np.uint8)
+    check_training(fence, shape, "float32", X, batch_size)
+
+
+def features_of(kind: str, shape: tuple[int, ...], m: int) -> tuple[Array, np.dtype[Any]]:
+    """X (m, K) of this kind, and the dtype of a network for it."""
+    rng = np.random.default_rng(1)
+    if kind == "uint8":
+        return rng.integers(0, 256, (m, shape[0]), dtype=np.uint8), np.dtype("float32")
+    return rng.normal(size=(m, shape[0])).astype(kind), np.dtype(kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [(kind, shape) for kind in ("float32", "float64") for shape in SHAPES if len(shape) > 2]
+    + [("uint8", shape) for shape in SHAPES_OF_BYTES if len(shape) > 2],
+    ids=str,
+)
+def test_objectives(fence: Fence, shape: tuple[int, ...], kind: str) -> None:
     """Dropout, activations that keep what went into them, weights, a penalty, and the gradient of all rows."""
     rng, hidden, m = np.random.default_rng(0), len(shape) - 2, 300
     architecture = Architecture(shape, ("gelu", "tanh")[:hidden] if hidden < 3 else ("silu",) * hidden, "identity")
     objective = Objective("huber", 0.5, penalty=0.1, dropout=(0.3,) * hidden, seed=4)
-    X, Y = rng.normal(size=(m, shape[0])).astype(dtype), rng.normal(size=(m, shape[-1])).astype(dtype)
+    X, dtype = features_of(kind, shape, m)
+    Y = rng.normal(size=(m, shape[-1])).astype(dtype)
     parameters = [rng.normal(size=size).astype(dtype) for size in (*architecture.layers, *((N,) for N in shape[1:]))]
     state, weights = State(parameters[: hidden + 1], parameters[hidden + 1 :]), rng.random(m)
     state.begin(Optimizer("adam"))
@@ -106,8 +145,8 @@ def test_objectives(fence: Fence, shape: tuple[int, ...], dtype: str) -> None:
         assert np.isfinite(losses).all()
         fence.check()
     whole = replace(objective, dropout=())
-    value, gradient = compiled.Gradient(architecture, X, Y, whole, weights, np.dtype(dtype), 3)(parameters)
-    expected = plain.Gradient(architecture, X, Y, whole, weights, np.dtype(dtype), 1)(parameters)
+    value, gradient = compiled.Gradient(architecture, X, Y, whole, weights, dtype, 3)(parameters)
+    expected = plain.Gradient(architecture, X, Y, whole, weights, dtype, 1)(parameters)
     np.testing.assert_allclose(value, expected[0], rtol=1e-4)
     for found, wanted in zip(gradient, expected[1], strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())

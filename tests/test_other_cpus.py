@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from fastnn.kernels.matrix_unit import HAS_MATRIX_UNIT
+from fastnn.kernels.simd import FEATURES, REGISTER_BYTES
+
 TRAIN = """
 import numpy as np
 from fastnn import MLP, features, ops
@@ -34,6 +37,28 @@ for X in (X, (X * X * 3).astype(np.uint8)):
 print(REGISTER_BYTES)
 """
 
+TRAIN_ON_BYTES = """
+import numpy as np
+from fastnn import MLP, matrix_unit
+from fastnn.kernels.simd import REGISTER_BYTES
+
+X = np.random.default_rng(0).integers(0, 256, (150, 65), dtype=np.uint8)
+nets = [MLP([65, 100, 5], activation="tanh", backend=backend) for backend in ("numba", "numpy")]
+for net in nets:
+    net.fit(X, np.arange(150) % 5, epochs=3, batch_size=32, optimizer="sgd", threads=2, verbose=False)
+for ours, expected in zip(nets[0].weights + nets[0].biases, nets[1].weights + nets[1].biases):
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
+print(matrix_unit.available(), REGISTER_BYTES)
+"""
+
+
+def run(script: str, chosen: dict[str, str], cache: Path) -> str:
+    """What it prints where kernels are compiled for another CPU."""
+    where = os.environ | chosen | {"NUMBA_CACHE_DIR": str(cache)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=where, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these are names of x86 CPUs")
 @pytest.mark.parametrize(
@@ -46,6 +71,12 @@ print(REGISTER_BYTES)
     ids=["AVX2", "SSE", "without AVX"],
 )
 def test_training_and_prediction(chosen: dict[str, str], register_bytes: int, tmp_path: Path) -> None:
-    where = os.environ | chosen | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", TRAIN], capture_output=True, text=True, env=where, check=False)
-    assert (done.returncode, done.stdout) == (0, f"{register_bytes}\n"), done.stderr
+    assert run(TRAIN, chosen, tmp_path) == f"{register_bytes}\n"
+
+
+@pytest.mark.skipif(not HAS_MATRIX_UNIT, reason="this CPU has no matrix unit")
+def test_without_the_matrix_unit(tmp_path: Path) -> None:
+    """The rest of the CPU is the same."""
+    features = ",".join(f"+{feature}" for feature in sorted(FEATURES) if not feature.startswith("amx"))
+    found = run(TRAIN_ON_BYTES, {"NUMBA_CPU_FEATURES": features}, tmp_path)
+    assert found == f"False {REGISTER_BYTES}\n"

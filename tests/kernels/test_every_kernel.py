@@ -70,7 +70,7 @@ def test_the_common_settings() -> None:
 def test_all_kernels_are_found() -> None:
     """The walk sees what it is meant to check."""
     assert {"activations", "inference", "losses", "matmul", "network", "optimizers", "sync"} <= set(modules())
-    assert {"forward", "backward", "widen_row"} <= {name for name, _ in compiled_in("network")}
+    assert {"forward", "backward", "layer_forward"} <= {name for name, _ in compiled_in("passes")}
     assert len([name for module in modules() for name, _ in compiled_in(module)]) > 50
 
 
