@@ -16,7 +16,7 @@ from fastnn import MLP, csr, matrix_unit
 from fastnn.architecture import Architecture
 from fastnn.compiled.full_batch import FullBatch
 from fastnn.compiled.minibatches import MiniBatches, Replicas, Slices
-from fastnn.compiled.sharing import LEAST_INPUTS, LEAST_ROWS, LEAST_WIDTH
+from fastnn.compiled.sharing import LEAST_INPUTS, LEAST_ROWS, LEAST_ROWS_OF_WIDE, LEAST_WIDTH
 from fastnn.compiled.training import Training
 from fastnn.compiled.ways import Trainer
 from fastnn.kernels.matrix_unit import HAS_MATRIX_UNIT
@@ -81,8 +81,10 @@ def trainer(
     [
         ((784, 10, 10), None, FullBatch, (0,)),
         ((784, 10, 10), 128, MiniBatches, (0,)),
-        ((70, 260, 130, 4), 33, MiniBatches, (0, 1)),
-        ((70, 260, 129, 200), 33, MiniBatches, (0, 1, 2)),
+        ((70, 260, 257, 4), 33, MiniBatches, (0,)),
+        ((70, 260, 257, 4), 64, MiniBatches, (0, 1)),
+        ((70, 260, 257, 256), 64, MiniBatches, (0, 1, 2)),
+        ((70, 260, 257, 4), None, FullBatch, (0, 1)),
         ((784, 10, 10), 300, Replicas, (0,)),
         ((97, 48, 20, 5), 300, Replicas, (0,)),
         ((784, 128, 10), 64, Slices, (0,)),
@@ -135,7 +137,7 @@ def test_wide_layers_use_it_whatever_the_features_are(sparse: bool) -> None:
     [
         ((LEAST_INPUTS, LEAST_WIDTH, LEAST_WIDTH - 1, 4), 64, "float32"),
         ((LEAST_INPUTS, LEAST_WIDTH - 1, LEAST_WIDTH, 4), 64, "float32"),
-        ((LEAST_INPUTS, LEAST_WIDTH, LEAST_WIDTH, 4), LEAST_ROWS - 1, "float32"),
+        ((LEAST_INPUTS, LEAST_WIDTH, LEAST_WIDTH, 4), LEAST_ROWS_OF_WIDE - 1, "float32"),
         ((LEAST_INPUTS, LEAST_WIDTH, LEAST_WIDTH, 4), 64, "float64"),
     ],
 )

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fastnn import MLP, Diverged, compiled, matrix_unit, plain
 from fastnn.architecture import Architecture
+from fastnn.compiled.sharing import LEAST_WIDTH
 from fastnn.objective import Objective
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.pace import Pace
@@ -29,8 +30,8 @@ NETWORKS = [
     (100, 64, 10),
     (784, 128, 10),
     (97, 48, 20, 5),
-    (70, 260, 130, 4),  # whose second layer is so wide, too
-    (65, 150, 129, 200),  # and the third
+    (70, 260, 257, 4),  # whose second layer is so wide, too
+    (65, 280, 256, 260),  # and the third
 ]
 BATCHES = [32, 33, 64, 100, 300, None]
 
@@ -151,11 +152,14 @@ def test_any_number_of_threads(sizes: tuple[int, ...], batch_size: int | None) -
     assert len({bits(net) for net in nets}) == 1
 
 
-@pytest.mark.parametrize("batch_size", [33, 300])
-def test_wide_layers_above_float_features(batch_size: int, remove_unit: Callable[[], None]) -> None:
-    sizes, X = (20, 260, 130, 4), rng.normal(size=(m, 20))
+@pytest.mark.parametrize("batch_size", [64, 300, None])
+@pytest.mark.parametrize("sizes", [(20, 260, 257, 4), (259, 258, 4), (256, 270, 256, 4)], ids=str)
+def test_wide_layers_of_floats(sizes: tuple[int, ...], batch_size: int | None, remove_unit: Callable[[], None]) -> None:
+    X = rng.normal(size=(m, sizes[0]))
     nets = [
-        trained(sizes, batch_size, X, threads=threads, sparse=sparse) for threads in (1, 3) for sparse in (True, False)
+        trained(sizes, batch_size, X, threads=threads, sparse=sparse)
+        for threads in (1, 3)
+        for sparse in ((True, False) if sizes[0] < LEAST_WIDTH else (False,))
     ]
     assert len({bits(net) for net in nets}) == 1
     remove_unit()

@@ -35,8 +35,8 @@ class Training(ABC):
     packed network, and what the optimizer remembers, which `call` changes.
     """
 
-    # Whether the blocks of rows of a step are several, so that W is split for the matrix unit once for all of them, if it
-    # is one layer's only: there is room for one.
+    # Whether a step has several blocks of rows, so that W is split for the matrix unit once for all, if it is of one
+    # layer: there is room for one.
     splits_once = False
 
     layout: Layout | SlicedLayout

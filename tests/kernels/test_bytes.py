@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from fastnn import matrix_unit, reference
 from fastnn.architecture import Architecture
+from fastnn.features import no_lists
 from fastnn.kernels import bytes as of_bytes
+from fastnn.kernels import steps
 from fastnn.kernels.compile import entry
 from fastnn.kernels.network import BIAS, GRADIENT, PANEL, UINT8, Network, Rows
+from fastnn.kernels.rows import Batch, Data
 from fastnn.kernels.thirds import claim_unit, release_unit, split_weights, with_words
 from fastnn.packing import Layout
 
@@ -40,25 +43,20 @@ def forward(
 
 
 @entry
-def add_gradient(
-    net: Network, rows: Rows, numbers: Array, words: Array, values: Array, part: Array, out: Array, fresh: bool
-) -> None:
-    begin, end = part[0], part[1]
-    own, ahead = numbers[begin:end], numbers[end:]
+def add_gradient(net: Network, data: Data, batch: Batch, words: Array, part: Array, out: Array, fresh: bool) -> None:
     net = with_words(net, words)
     claim_unit(net)
-    of_bytes.add_bytes(net, rows, own, ahead, values, len(numbers), begin, end - begin, out, 0, fresh)
+    steps.add_thirds(net, data, 0, batch, len(batch.numbers), part[0], part[1] - part[0], out, 0, fresh)
     release_unit(net)
 
 
 class Layer:
-    """A first layer (K, N) for the matrix unit, between guard zones; results are full of NaN, scratch of what may
-    be left there: finite numbers."""
+    """A first layer (K, N) for the matrix unit, between guard zones; results are full of NaN, scratch, too."""
 
     def __init__(self, W: Array, b: Array, guarded: Guarded, whole: bool = False) -> None:
         (self.K, self.N), self.guarded = W.shape, guarded
         architecture, dtype = Architecture(W.shape, (), "identity"), np.dtype(np.float32)
-        self.layout = Layout(architecture, dtype, thirds=(0,), whole_thirds=whole)
+        self.layout = Layout(architecture, dtype, thirds=(0,), whole_thirds=whole, as_bytes=True)
         layers, params, transposed, zero, *others = self.layout.network([W], [b])
         self.network = Network(layers, *map(guarded, (params, transposed, zero)), *others)
         self.panel, self.starts = int(layers[0, PANEL]), range(0, self.N, int(layers[0, PANEL]))
@@ -67,7 +65,7 @@ class Layer:
         return self.guarded(np.full(count, np.nan, np.float32))
 
     def words(self, B: int) -> Array:
-        return self.guarded(np.full(self.layout.words(B), 1e30, np.float32))
+        return self.guarded(np.full(self.layout.words(B), np.nan, np.float32))
 
     def part(self, values: Array, B: int) -> Array:
         """Of a batch's values: Z, or dZ, (B, N)."""
@@ -92,8 +90,11 @@ class Layer:
         values, words = self.blank(B * self.layout.block), self.words(end - begin)
         self.part(values, B)[begin:end] = dZ[begin:end]
         out, part = self.blank(self.layout.params), np.array([begin, end])
+        own, none, nothing = self.guarded(numbers), np.zeros(0, np.int64), no_lists(out.dtype)
+        data = Data(rows_of(X), nothing, nothing, none, out[:0], 0, 0.0, np.zeros(0))
+        batch = Batch(values, own, none, out[:0], np.zeros(0), out[:0], none, own[end:])
         for time in range(times):
-            add_gradient(self.network, rows_of(X), self.guarded(numbers), words, values, part, out, time == 0)
+            add_gradient(self.network, data, batch, words, part, out, time == 0)
         assert np.isnan(out[self.layout.layers[0, BIAS] :]).all()
         dW = np.empty((self.K, self.N), np.float32)
         self.layout.unpack(out, [dW], [np.empty(self.N, np.float32)])

@@ -13,7 +13,8 @@ from fastnn import matrix_unit, reference
 from fastnn.architecture import Architecture
 from fastnn.kernels import thirds
 from fastnn.kernels.compile import entry
-from fastnn.kernels.network import GRADIENT, INPUT, PANEL, Network
+from fastnn.kernels.network import GRADIENT, INPUT, K_, N_, PANEL, Network
+from fastnn.kernels.panels import Matrix
 from fastnn.packing import Layout
 
 Array = NDArray[Any]
@@ -32,7 +33,9 @@ pytestmark = pytest.mark.skipif(not matrix_unit.available(), reason="there is no
 def thirds_forward(net: Network, words: Array, values: Array, B: int, begin: int, end: int) -> None:
     net = thirds.with_words(net, words)
     thirds.claim_unit(net)
-    thirds.thirds_forward(net, 1, values, B, begin, end)
+    K, N = net.layers[1, K_], net.layers[1, N_]
+    A = Matrix(values, B * net.layers[1, INPUT] + begin * K, K, 1)
+    thirds.thirds_forward(net, 1, A, values, B, begin, end, 0, N)
     thirds.release_unit(net)
 
 
@@ -54,7 +57,7 @@ def thirds_gradient(
     thirds.begin_gradients(net, 1, values, B, 0, B, n, last, 0.5)  # which is for the first layer only
     top, to = begin, 0
     while top < end:
-        bottom = thirds.bring_inputs(net, 1, values, B, top, end)
+        bottom = thirds.bring_inputs(net, 1, Matrix(values, B * net.layers[1, INPUT], 1, 1), B, top, end)
         for k in range(top, bottom, thirds.TALL):
             rows = min(thirds.TALL, bottom - k)
             for column in range(n, last, wide):
@@ -66,7 +69,7 @@ def thirds_gradient(
 
 class Layer:
     """The second layer (K, N) of a network, and B rows of its input A and dZ, for the matrix unit, between guard zones;
-    results are full of NaN, scratch of what may be left there: finite numbers."""
+    results are full of NaN, and scratch is, too."""
 
     def __init__(self, W: Array, b: Array, guarded: Guarded, B: int = 1) -> None:
         (self.K, self.N), self.B, self.guarded, self.W, self.b = W.shape, B, guarded, W, b
@@ -82,7 +85,7 @@ class Layer:
         return self.guarded(np.full(count, np.nan, np.float32))
 
     def words(self) -> Array:
-        return self.guarded(np.full(self.layout.words(self.B), 1e30, np.float32))
+        return self.guarded(np.full(self.layout.words(self.B), np.nan, np.float32))
 
     def part(self, layer: int, column: int, N: int) -> Array:
         """Of the values: (B, N)."""
