@@ -69,7 +69,7 @@ class Layout:
             row[kernel.TRANSPOSED], row[kernel.INPUT] = self.transposed, self.block
             self.params += (K + 1) * padded
             self.transposed += N * self._padded(K, 2 * self.lanes)
-            self.block += self._padded(K, self.lanes)
+            self.block += 0 if layer == 0 and as_bytes else self._padded(K, self.lanes)  # bytes are not widened there
         self.layers[-1, kernel.INPUT] = self.layers[-1, kernel.GRADIENT] = self.block
         self.block += self._padded(architecture.sizes[-1], self.lanes)
         for row, size in zip(self.layers[1:-1], architecture.sizes[1:-1], strict=True):
