@@ -89,7 +89,7 @@ def evaluate(
     while block * BLOCK < m:
         start, B = block * BLOCK, min(BLOCK, m - block * BLOCK)
         consecutive_rows(network, data, batch, start, B)
-        right[block] = rows_loss(network, data, batch, B, 0, B, 1.0, 0)
+        right[block] = rows_loss(network, data, batch, B, 0, B, 1, 1.0, 0)
         losses[block] = total(batch.losses, 0, B)
         block = next_part(control, threads, block)
     end_together(control, t, threads)

@@ -178,10 +178,12 @@ def step_scale(data: Data, order: Array, begin: int, end: int) -> float:
 
 
 @kernel
-def rows_loss(network: Network, data: Data, batch: Batch, B: int, begin: int, end: int, scale: float, step: int) -> int:
-    """Rows begin..end of a batch of B from the second layer to their losses, and dZ of their logits; returns how many
+def rows_loss(
+    network: Network, data: Data, batch: Batch, B: int, begin: int, end: int, first: int, scale: float, step: int
+) -> int:
+    """Rows begin..end of a batch of B from layer `first` on to their losses, and dZ of their logits; returns how many
     were right."""
-    forward(network, batch.values, B, begin, end, 1, step)
+    forward(network, batch.values, B, begin, end, first, step)
     return logits_loss(network, data, batch, B, begin, end, scale)
 
 
