@@ -13,6 +13,9 @@ from typing import Any
 from llvmlite.binding import Linkage
 from numba.core import codegen, compiler
 
+# Kernels that stay functions of their own, as LLVM's names of functions have them: see `apart` in compile.py.
+APART: set[str] = set()
+
 
 class _Part(codegen.JITCodeLibrary):  # type: ignore[misc]
     """The code of one kernel, for whoever calls it; there is nothing in it that Python could run."""
@@ -55,6 +58,8 @@ class _Whole(codegen.JITCodeLibrary):  # type: ignore[misc]
         for function in self._final_module.functions:
             if function.linkage == Linkage.linkonce_odr:
                 function.linkage = Linkage.internal
+                if any(name in function.name for name in APART):
+                    function.add_function_attribute("noinline")
         super()._optimize_final_module()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .compile import Array, kernel
+from .compile import Array, apart, kernel
 from .matrix_unit import SIDE, clear_register, load_register, multiply_registers, store_register
 
 # Words of a register.
@@ -71,7 +71,7 @@ def _multiply_narrow(
     store_register(out, to + 3 * SIDE * SIDE, SIDE, 3)
 
 
-@kernel
+@apart
 def multiply_thirds(
     rows: int,
     wide: int,

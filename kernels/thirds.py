@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 from .arithmetic import multiply_add
-from .compile import Array, kernel
+from .compile import Array, apart, kernel
 from .halves import paired, rest, store_halves
 from .matrix_unit import SIDE, claim_registers, release_registers
 from .network import (
@@ -151,7 +151,7 @@ def _two_rows(values: Array, at: int, N: int, row: int, rows: int, columns: int)
     return low, high
 
 
-@kernel
+@apart
 def _split_panel(network: Network, layer: int, n: int, to: int, apart: int) -> None:
     """The panel of W that begins with column n."""
     layers, params, words = network.layers, network.params, network.words
@@ -175,7 +175,7 @@ def split_weights(network: Network) -> None:
                 n += panel_width(network.params, network.layers[layer, N_] - n, network.layers[layer, PANEL])
 
 
-@kernel
+@apart
 def _split_transposed(network: Network, layer: int, k: int, tall: int) -> None:
     """The panel of W.T that begins with column k, and is so wide: pairs of columns of W become pairs of its rows."""
     layers, params, words, n = network.layers, network.params, network.words, 0
@@ -195,7 +195,7 @@ def _split_transposed(network: Network, layer: int, k: int, tall: int) -> None:
         n += wide
 
 
-@kernel
+@apart
 def _bring_rows(values: Array, at: int, rows: int, K: int, words: Array, to: int, apart: int) -> None:
     """So many rows of K numbers from `at` on."""
     pairs, width = pairs_of(K), lanes(values)
@@ -206,7 +206,7 @@ def _bring_rows(values: Array, at: int, rows: int, K: int, words: Array, to: int
             _store_halves(words, place + k // DEEP * SQUARE + k % DEEP // 2, apart, x)
 
 
-@kernel
+@apart
 def _bring_columns(values: Array, at: int, rows: int, begin: int, end: int, K: int, words: Array, to: int) -> None:
     """Columns begin..end of so many rows of K numbers from `at` on."""
     pairs, width = pairs_of(rows), lanes(values)
@@ -224,7 +224,7 @@ def _bring_columns(values: Array, at: int, rows: int, begin: int, end: int, K: i
 # --- the layer
 
 
-@kernel
+@apart
 def multiply_rows(
     network: Network, layer: int, factor: float, values: Array, B: int, first: int, rows: int, n: int, last: int
 ) -> None:
@@ -293,7 +293,7 @@ def thirds_backward(
             panel += wide
 
 
-@kernel
+@apart
 def begin_gradients(
     network: Network, layer: int, values: Array, B: int, first: int, rows: int, n: int, last: int, factor: float
 ) -> None:
@@ -324,7 +324,7 @@ def bring_inputs(network: Network, layer: int, A: Matrix, rows: int, begin: int,
     return last
 
 
-@kernel
+@apart
 def thirds_gradient(
     network: Network, layer: int, rows: int, k: int, count: int, n: int, wide: int, out: Array, to: int
 ) -> None:
