@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .arithmetic import absolute, copy_sign, where
-from .compile import Array, apart, entry, kernel
+from .compile import Array, entry, kernel, noinline
 from .exponential import exp, exp_parts, exp_twice_less_1
 from .simd import lanes, load, load_first, store, store_first
 from .sync import begin_together, end_together, share
@@ -157,7 +157,7 @@ _gelu_all, _gelu_backward_all = _forward(_gelu), _backward(_gelu_backward)
 _silu_all, _silu_backward_all = _forward(_silu), _backward(_silu_backward)
 
 
-@apart
+@noinline
 def activate(activation: int, z: Array, a: Array, offset: int, count: int) -> None:
     """The activation with this number; IDENTITY in place leaves everything as it is."""
     if activation == RELU:
@@ -176,7 +176,7 @@ def activate(activation: int, z: Array, a: Array, offset: int, count: int) -> No
         _silu_all(z, a, offset, count)
 
 
-@apart
+@noinline
 def activate_backward(activation: int, a: Array, da: Array, dz: Array, offset: int, count: int) -> None:
     """The backward pass of the activation with this number; from FROM_INPUT on, `a` is what went into it."""
     if activation == RELU:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .compile import Array, apart, kernel
+from .compile import Array, kernel, noinline
 from .halves import store_columns, store_row
 from .matrix_unit import SIDE
 from .network import K_, LINE, TERMS, Network, Rows
@@ -17,7 +17,7 @@ def as_bytes(network: Network) -> bool:
     return made
 
 
-@apart
+@noinline
 def _bring_rows(rows: Rows, numbers: Array, begin: int, end: int, K: int, words: Array, left: int) -> None:
     """Rows numbers[begin:end] of X."""
     pairs = pairs_of(K)
@@ -40,7 +40,7 @@ def bytes_forward(
         multiply_rows(network, 0, rows.factor, values, B, first, last - first, n, n + columns)
 
 
-@apart
+@noinline
 def bring_bytes(network: Network, rows: Rows, numbers: Array, ahead: Array, count: int, begin: int, end: int) -> int:
     """What the gradients of up to INPUTS inputs begin..end need of X, over numbers[:count], filled up with the last
     one; returns the first input that was not brought.

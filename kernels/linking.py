@@ -13,8 +13,8 @@ from typing import Any
 from llvmlite.binding import Linkage
 from numba.core import codegen, compiler
 
-# Kernels that stay functions of their own, as LLVM's names of functions have them: see `apart` in compile.py.
-APART: set[str] = set()
+# Kernels that stay functions of their own, as LLVM's names of functions have them: see `noinline` in compile.py.
+NOINLINE: set[str] = set()
 
 
 class _Part(codegen.JITCodeLibrary):  # type: ignore[misc]
@@ -58,7 +58,7 @@ class _Whole(codegen.JITCodeLibrary):  # type: ignore[misc]
         for function in self._final_module.functions:
             if function.linkage == Linkage.linkonce_odr:
                 function.linkage = Linkage.internal
-                if any(name in function.name for name in APART):
+                if any(name in function.name for name in NOINLINE):
                     function.add_function_attribute("noinline")
         super()._optimize_final_module()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .compile import Array, apart, entry, kernel
+from .compile import Array, entry, kernel, noinline
 from .network import LINE
 from .simd import item, prefetch_later, set_item
 from .sync import share
@@ -53,7 +53,7 @@ def first_from(places: Array, begin: int, end: int, place: int) -> int:
     return begin
 
 
-@apart
+@noinline
 def flip(
     lists: Lists, numbers: Array, count: int, first: int, last: int, cuts: Array, out: Lists, start0: int, base: int
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .arithmetic import absolute, first, multiply_add, sum_lanes, where
-from .compile import Array, apart, entry, kernel
+from .compile import Array, entry, kernel, noinline
 from .exponential import exp, exp_any, log, log_1_plus
 from .simd import full, lanes, load, load_first, store, store_first
 from .softmax import exponentials, gather, scatter
@@ -187,7 +187,7 @@ def huber(
     return 0
 
 
-@apart
+@noinline
 def loss_backward(
     loss: int,
     z: Array,

@@ -70,18 +70,15 @@ def _numbers(*registers: types.Type) -> list[Any] | None:
 
 
 @intrinsic
-def clear_register(typing: Any, like: types.Type, register: types.Type) -> Any:
-    """register = 0."""
-    numbers = _numbers(register)
-    if numbers is None:
-        return None
+def clear_sums(typing: Any, like: types.Type) -> Any:
+    """Registers 0 to 3 = 0."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        if runs(like):
-            _instruct(builder, "tilezero", numbers)
+        for register in range(4 if runs(like) else 0):
+            _instruct(builder, "tilezero", [ir.IntType(8)(register)])
         return context.get_dummy_value()
 
-    return types.void(like, register), generate
+    return types.void(like), generate
 
 
 def _move(name: str) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .arithmetic import by_dtype, estimated_root, exact_square_root, multiply_add, where
-from .compile import Array, apart, kernel
+from .compile import Array, kernel, noinline
 from .simd import REGISTER_BYTES, lanes, load, load_first, store, store_first
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM, ADAMW = 0, 1, 2, 3, 4, 5
@@ -159,7 +159,7 @@ _sgd_all, _momentum_all, _nesterov_all = _make_update(_sgd, 0), _make_update(_mo
 _rmsprop_all, _adam_all = _make_update(_rmsprop, 1), _make_update(_adam, 2)
 
 
-@apart
+@noinline
 def update(
     move: Move, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, v: Array, m0: int, count: int
 ) -> None:

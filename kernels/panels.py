@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .compile import Array, apart, kernel
+from .compile import Array, kernel, noinline
 from .simd import (
     TILE_ROWS,
     full,
@@ -159,7 +159,7 @@ def copy_strip(rows: int, depth: int, A: Matrix, strip: Array, offset: int) -> N
             store_first(strip, offset + k * STRIP + i, rows - i, x)
 
 
-@apart
+@noinline
 def multiply(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
     """C = start + A @ B for a B of `depth` rows, as it is or PACKED in panels of two registers."""
     n, widest = 0, 2 * lanes(B.data)
@@ -195,7 +195,7 @@ def _load_column(A: Matrix, rows: int) -> Any:
     return load_strided(A.data, A.offset, A.row, rows, 1)
 
 
-@apart
+@noinline
 def multiply_few(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
     """The same for few columns and an A with contiguous rows: column by column, as many rows at a time as a register
     has lanes. The sums have another order than those of tiles."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .compile import Array, apart, kernel
-from .matrix_unit import SIDE, clear_register, load_register, multiply_registers, store_register
+from .compile import Array, kernel, noinline
+from .matrix_unit import SIDE, clear_sums, load_register, multiply_registers, store_register
 
 # Words of a register.
 SQUARE = SIDE * SIDE
@@ -20,10 +20,7 @@ def _multiply_wide(
     terms: int, A: Array, a: int, A_apart: int, B: Array, b: int, apart: int, pairs: int, out: Array, to: int
 ) -> None:
     """Half of TALL rows and a panel of two registers."""
-    clear_register(out, 0)
-    clear_register(out, 1)
-    clear_register(out, 2)
-    clear_register(out, 3)
+    clear_sums(out)
     for pair in range(0, pairs, SIDE):
         for term in range(terms):
             left = a + term * A_apart + pair * SIDE
@@ -48,10 +45,7 @@ def _multiply_narrow(
     terms: int, A: Array, a: int, A_apart: int, B: Array, b: int, apart: int, pairs: int, out: Array, to: int
 ) -> None:
     """All TALL rows and a panel of one register."""
-    clear_register(out, 0)
-    clear_register(out, 1)
-    clear_register(out, 2)
-    clear_register(out, 3)
+    clear_sums(out)
     for pair in range(0, pairs, SIDE):
         for term in range(terms):
             left = a + term * A_apart + pair * SIDE
@@ -66,12 +60,12 @@ def _multiply_narrow(
                 load_register(A, left + 3 * pairs * SIDE, SIDE, 5)
                 multiply_registers(out, 3, 5, 6)
     store_register(out, to, SIDE, 0)
-    store_register(out, to + SIDE * SIDE, SIDE, 1)
-    store_register(out, to + 2 * SIDE * SIDE, SIDE, 2)
-    store_register(out, to + 3 * SIDE * SIDE, SIDE, 3)
+    store_register(out, to + SQUARE, SIDE, 1)
+    store_register(out, to + 2 * SQUARE, SIDE, 2)
+    store_register(out, to + 3 * SQUARE, SIDE, 3)
 
 
-@apart
+@noinline
 def multiply_thirds(
     rows: int,
     wide: int,
@@ -86,9 +80,9 @@ def multiply_thirds(
     out: Array,
     to: int,
 ) -> None:
-    """Up to TALL rows, as [row][wide], of A from `a` on, the sum of so many terms, A_apart apart, times a
-    panel of B's thirds from b on, `apart` apart, so many pairs deep. More rows may be read and written, up to TALL,
-    which hold anything."""
+    """Up to TALL rows, as [row][wide], of A from `a` on, the sum of so many terms, A_apart apart, times a panel of B's
+    thirds from b on, `apart` apart, so many pairs deep. More rows may be read and written, up to TALL, which hold
+    anything."""
     if wide == SIDE:
         _multiply_narrow(terms, A, a, A_apart, B, b, apart, pairs, out, to)
         return

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .arithmetic import multiply_add
-from .compile import Array, apart, kernel
+from .compile import Array, kernel, noinline
 from .lists import Lists, first_from
 from .network import BIAS, K_, KEPT, N_, PANEL, WEIGHTS, Network
 from .panels import Matrix, panel_width
@@ -106,7 +106,7 @@ def _make_multiply(registers: int) -> Callable[..., None]:
 _one, _two, _four, _eight = _make_multiply(1), _make_multiply(2), _make_multiply(4), _make_multiply(8)
 
 
-@apart
+@noinline
 def multiply_lists(
     lists: Lists,
     numbers: Array,
@@ -214,7 +214,7 @@ def rows_of_w(lists: Lists, numbers: Array, begin: int, end: int, K: int, wide: 
     return rows
 
 
-@apart
+@noinline
 def first_layer(
     network: Network,
     lists: Lists,

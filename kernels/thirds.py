@@ -10,7 +10,7 @@ and `matmul_bias_backward` in fastnn/reference.py.
 A left-hand matrix lies as [third][row][pair of columns], a right-hand one as [third][panel][pair of rows][column],
 both a register after the other, of 16 rows and columns of these. All of them lie in Network.words, a thread's scratch:
 what W is split into does not fit in L2 beside W if that is large, and is half as much again to read; so a panel of W
-is split where it is used, for all rows of a batch: 784-512-512-10 takes 1105 us a step, and took 1255 where thirds of W
+is split where it is used, for all rows of a batch: 784-512-512-10 took 1105 us a step so, and 1255 where thirds of W
 and W.T were kept.
 
 In `words` lie, one after the other, a square for each third; a product of TALL rows; a panel of W or W.T, or all of W;
@@ -22,7 +22,7 @@ from __future__ import annotations
 from typing import Any
 
 from .arithmetic import multiply_add
-from .compile import Array, apart, kernel
+from .compile import Array, kernel, noinline
 from .halves import paired, rest, store_halves
 from .matrix_unit import SIDE, claim_registers, release_registers
 from .network import (
@@ -31,6 +31,7 @@ from .network import (
     K_,
     KEPT,
     N_,
+    NOT,
     PANEL,
     TERMS,
     THIRDS,
@@ -54,7 +55,7 @@ WEIGHTS_PLACE = PRODUCT + TALL * DEEP
 @kernel
 def in_thirds(network: Network, layer: int) -> bool:
     """Whether this layer is made on the matrix unit."""
-    made: bool = network.layers[layer, THIRDS] > 0
+    made: bool = network.layers[layer, THIRDS] != NOT
     return made
 
 
@@ -151,7 +152,7 @@ def _two_rows(values: Array, at: int, N: int, row: int, rows: int, columns: int)
     return low, high
 
 
-@apart
+@noinline
 def _split_panel(network: Network, layer: int, n: int, to: int, apart: int) -> None:
     """The panel of W that begins with column n."""
     layers, params, words = network.layers, network.params, network.words
@@ -175,7 +176,7 @@ def split_weights(network: Network) -> None:
                 n += panel_width(network.params, network.layers[layer, N_] - n, network.layers[layer, PANEL])
 
 
-@apart
+@noinline
 def _split_transposed(network: Network, layer: int, k: int, tall: int) -> None:
     """The panel of W.T that begins with column k, and is so wide: pairs of columns of W become pairs of its rows."""
     layers, params, words, n = network.layers, network.params, network.words, 0
@@ -195,7 +196,7 @@ def _split_transposed(network: Network, layer: int, k: int, tall: int) -> None:
         n += wide
 
 
-@apart
+@noinline
 def _bring_rows(values: Array, at: int, rows: int, K: int, words: Array, to: int, apart: int) -> None:
     """So many rows of K numbers from `at` on."""
     pairs, width = pairs_of(K), lanes(values)
@@ -206,7 +207,7 @@ def _bring_rows(values: Array, at: int, rows: int, K: int, words: Array, to: int
             _store_halves(words, place + k // DEEP * SQUARE + k % DEEP // 2, apart, x)
 
 
-@apart
+@noinline
 def _bring_columns(values: Array, at: int, rows: int, begin: int, end: int, K: int, words: Array, to: int) -> None:
     """Columns begin..end of so many rows of K numbers from `at` on."""
     pairs, width = pairs_of(rows), lanes(values)
@@ -224,7 +225,7 @@ def _bring_columns(values: Array, at: int, rows: int, begin: int, end: int, K: i
 # --- the layer
 
 
-@apart
+@noinline
 def multiply_rows(
     network: Network, layer: int, factor: float, values: Array, B: int, first: int, rows: int, n: int, last: int
 ) -> None:
@@ -293,7 +294,7 @@ def thirds_backward(
             panel += wide
 
 
-@apart
+@noinline
 def begin_gradients(
     network: Network, layer: int, values: Array, B: int, first: int, rows: int, n: int, last: int, factor: float
 ) -> None:
@@ -316,15 +317,14 @@ def begin_gradients(
 @kernel
 def bring_inputs(network: Network, layer: int, A: Matrix, rows: int, begin: int, end: int) -> int:
     """What the gradients of up to INPUTS inputs begin..end need of so many rows of A, whose transpose is
-    given; returns the first that was not
-    brought."""
+    given; returns the first that was not brought."""
     _, inputs, _ = places(network, layer, rows)
     last, K = min(end, begin + INPUTS), network.layers[layer, K_]
     _bring_columns(A.data, A.offset, rows, begin, last, K, network.words, inputs)
     return last
 
 
-@apart
+@noinline
 def thirds_gradient(
     network: Network, layer: int, rows: int, k: int, count: int, n: int, wide: int, out: Array, to: int
 ) -> None:

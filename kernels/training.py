@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from .compile import Array, entry, kernel
+from .gradients import add_gradients
 from .lists import flip
 from .network import INPUT, K_, N_, PANEL, Network
 from .optimizers import Rule, at_step
@@ -23,7 +24,6 @@ from .steps import (
     Scratch,
     Shards,
     Steps,
-    add_gradients,
     batch_of_step,
     batch_step,
     flip_part,

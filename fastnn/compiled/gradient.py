@@ -65,11 +65,7 @@ class Gradient:
 
     def _call(self, m: int, t: int, threads: int) -> None:
         trainer = self.trainer
-        room = (
-            trainer.blocks[t],
-            trainer.scratch[t],
-            trainer.shards._replace(parts=trainer.shards.parts if m else 0),
-        )
+        room = trainer.blocks[t], trainer.scratch[t], trainer.shards._replace(parts=trainer.shards.parts if m else 0)
         training.gradient(
             t, threads, trainer.control, trainer.network, trainer.data, m, 1.0 / self.total, *room, self.out
         )

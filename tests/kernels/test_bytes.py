@@ -12,7 +12,7 @@ from fastnn import matrix_unit, reference
 from fastnn.architecture import Architecture
 from fastnn.features import no_lists
 from fastnn.kernels import bytes as of_bytes
-from fastnn.kernels import steps
+from fastnn.kernels import gradients
 from fastnn.kernels.compile import entry
 from fastnn.kernels.network import BIAS, GRADIENT, PANEL, UINT8, Network, Rows
 from fastnn.kernels.rows import Batch, Data
@@ -46,7 +46,7 @@ def forward(
 def add_gradient(net: Network, data: Data, batch: Batch, words: Array, part: Array, out: Array, fresh: bool) -> None:
     net = with_words(net, words)
     claim_unit(net)
-    steps.add_thirds(net, data, 0, batch, len(batch.numbers), part[0], part[1] - part[0], out, 0, fresh)
+    gradients.add_thirds(net, data, 0, batch, len(batch.numbers), part[0], part[1] - part[0], out, 0, fresh)
     release_unit(net)
 
 
