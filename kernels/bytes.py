@@ -6,8 +6,10 @@ from .compile import Array, kernel, noinline
 from .halves import store_columns, store_row
 from .matrix_unit import SIDE
 from .network import K_, LINE, TERMS, Network, Rows
+from .products import Split
 from .simd import prefetch_bytes_later
-from .thirds import INPUTS, ROWS, in_thirds, left_place, multiply_rows, pairs_of, places
+from .splitting import left_place
+from .thirds import INPUTS, ROWS, brought_inputs, brought_rows, in_thirds, multiply_rows
 
 
 @kernel
@@ -18,13 +20,12 @@ def as_bytes(network: Network) -> bool:
 
 
 @noinline
-def _bring_rows(rows: Rows, numbers: Array, begin: int, end: int, K: int, words: Array, left: int) -> None:
+def _bring_rows(rows: Rows, numbers: Array, begin: int, end: int, K: int, out: Split) -> None:
     """Rows numbers[begin:end] of X."""
-    pairs = pairs_of(K)
     for i in range(begin, end):
-        address, to = rows.address + numbers[i] * rows.stride, left + left_place(i - begin, pairs)
-        for pair in range(0, pairs, SIDE):
-            store_row(words, to + pair * SIDE, address + 2 * pair, K - 2 * pair)
+        address, to = rows.address + numbers[i] * rows.stride, out.at + left_place(i - begin, out.pairs)
+        for pair in range(0, out.pairs, SIDE):
+            store_row(out.words, to + pair * SIDE, address + 2 * pair, K - 2 * pair)
 
 
 @kernel
@@ -33,10 +34,10 @@ def bytes_forward(
 ) -> None:
     """Z = X @ W + b for places begin..end of a block of B, which hold rows numbers[begin:end], and so many columns from
     n on, where a panel begins."""
-    left, _, _ = places(network, 0, B)
+    K = network.layers[0, K_]
     for first in range(begin, end, ROWS):
         last = min(first + ROWS, end)
-        _bring_rows(rows, numbers, first, last, network.layers[0, K_], network.words, left)
+        _bring_rows(rows, numbers, first, last, K, brought_rows(network, 0, B, K))
         multiply_rows(network, 0, rows.factor, values, B, first, last - first, n, n + columns)
 
 
@@ -48,13 +49,12 @@ def bring_bytes(network: Network, rows: Rows, numbers: Array, ahead: Array, coun
     Meanwhile as much of the rows `ahead` comes from memory: all at once they would be waited for, 6 us of 62 for 64
     rows of 784.
     """
-    K, pairs, last = network.layers[0, K_], pairs_of(count), min(end, begin + INPUTS)
-    _, inputs, _ = places(network, 0, count)
-    for pair in range(0, pairs, SIDE):
+    K, last, out = network.layers[0, K_], min(end, begin + INPUTS), brought_inputs(network, 0, count)
+    for pair in range(0, out.pairs, SIDE):
         for k in range(begin, last, SIDE):
             if (k - begin) % LINE == 0:
                 for i in range(2 * pair, min(2 * (pair + SIDE), len(ahead))):
                     prefetch_bytes_later(rows.address + ahead[i] * rows.stride + k)
-            to, address = inputs + (k - begin) * pairs + pair * SIDE, rows.address + k
-            store_columns(network.words, to, SIDE, numbers, 2 * pair, count - 1, address, rows.stride, K - k)
+            to, address = out.at + left_place(k - begin, out.pairs) + pair * SIDE, rows.address + k
+            store_columns(out.words, to, SIDE, numbers, 2 * pair, count - 1, address, rows.stride, K - k)
     return last

@@ -14,6 +14,9 @@ from .tiles import exchanged
 
 _BYTE, _HALF, _WORD = ir.IntType(8), ir.IntType(16), ir.IntType(32)
 
+# 32 numbers pair after pair: see splitting.py.
+PAIRED = [number + later for number in range(SIDE) for later in (0, SIDE)]
+
 
 def _words(builder: Any, vector: Any) -> Any:
     size = {ir.FloatType(): 4, ir.IntType(8): 1}[vector.type.element]
@@ -49,20 +52,6 @@ def rest(typing: Any, x: Vector) -> Any:
         return builder.fsub(args[0], builder.bitcast(builder.and_(words, _all(words, 0xFFFF0000)), args[0].type))
 
     return x(x), generate
-
-
-@intrinsic
-def store_halves(typing: Any, array: types.Type, index: types.Type, x: Vector) -> Any:
-    """The upper halves of x, neighbours in a word, from array[index] on."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        if runs(array):
-            words = _words(builder, args[2])
-            halves = builder.trunc(builder.lshr(words, _all(words, 16)), ir.VectorType(_HALF, x.lanes))
-            _store(builder, context, array, args[0], args[1], halves)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, x), generate
 
 
 def _from_bytes(builder: Any, numbers: Any) -> Any:
@@ -114,7 +103,8 @@ def store_columns(
     count: types.Type,
 ) -> Any:
     """The first `count` of 16 bytes, and zeros, of 32 rows numbers[first], numbers[first + 1] and so on, the last one
-    again and again from `last` on, that lie `stride` apart: column after column, `apart` each, from array[index] on.
+    again and again from `last` on, that lie `stride` apart: column after column, `apart` each, in pairs, from
+    array[index] on.
 
     Four rows at a time to one register, of whose 64 bytes four of a column become a word; then three bits of the
     number of a word change places with the number of its register.
@@ -125,7 +115,7 @@ def store_columns(
             return context.get_dummy_value()
         place = array_address(builder, context, numbers, args[3], args[4])
         most, rows = builder.sub(args[5], args[4]), []
-        for row in range(2 * SIDE):
+        for row in PAIRED:
             chosen = builder.select(builder.icmp_signed("<", most.type(row), most), most.type(row), most)
             number = builder.load(builder.gep(place, [chosen]))
             start = builder.add(args[6], builder.mul(number, args[7]))

@@ -1,6 +1,8 @@
-"""Products of a few rows and a panel on the matrix unit. See thirds.py for what the matrices are."""
+"""Products on the matrix unit. See splitting.py for what the matrices are."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from .compile import Array, kernel, noinline
 from .matrix_unit import SIDE, clear_sums, load_register, multiply_registers, store_register
@@ -15,49 +17,80 @@ TALL = 64
 DEEP = 2 * SIDE
 
 
+class Split(NamedTuple):
+    """A matrix, or some of its rows and pairs of columns, in words: where it begins, how far its terms are apart, and,
+    of a left-hand one, how many pairs a row has."""
+
+    words: Array
+    at: int
+    apart: int
+    pairs: int
+
+
 @kernel
-def _multiply_wide(
-    terms: int, A: Array, a: int, A_apart: int, B: Array, b: int, apart: int, pairs: int, out: Array, to: int
-) -> None:
+def from_row(A: Split, i: int) -> Split:
+    """A left-hand matrix from row i on, the first of a register."""
+    return Split(A.words, A.at + i * A.pairs, A.apart, A.pairs)
+
+
+@kernel
+def from_pair(A: Split, pair: int) -> Split:
+    """A left-hand matrix from this pair of columns on, the first of a register."""
+    return Split(A.words, A.at + pair * SIDE, A.apart, A.pairs)
+
+
+@kernel
+def _multiply_wide(terms: int, A: Split, B: Split, pairs: int, fresh: bool, out: Array, to: int) -> None:
     """Half of TALL rows and a panel of two registers."""
-    clear_sums(out)
+    low = to + DEEP * SIDE
+    if fresh:
+        clear_sums(out)
+    else:
+        load_register(out, to, DEEP, 0)
+        load_register(out, to + SIDE, DEEP, 1)
+        load_register(out, low, DEEP, 2)
+        load_register(out, low + SIDE, DEEP, 3)
     for pair in range(0, pairs, SIDE):
         for term in range(terms):
-            left = a + term * A_apart + pair * SIDE
-            load_register(A, left, SIDE, 4)
-            load_register(A, left + pairs * SIDE, SIDE, 5)
+            left = A.at + term * A.apart + pair * SIDE
+            load_register(A.words, left, SIDE, 4)
+            load_register(A.words, left + A.pairs * SIDE, SIDE, 5)
             for third in range(3 - term):
-                right = b + third * apart + pair * DEEP
-                load_register(B, right, SIDE, 6)
-                load_register(B, right + SQUARE, SIDE, 7)
+                right = B.at + third * B.apart + pair * DEEP
+                load_register(B.words, right, SIDE, 6)
+                load_register(B.words, right + SQUARE, SIDE, 7)
                 multiply_registers(out, 0, 4, 6)
                 multiply_registers(out, 1, 4, 7)
                 multiply_registers(out, 2, 5, 6)
                 multiply_registers(out, 3, 5, 7)
     store_register(out, to, DEEP, 0)
     store_register(out, to + SIDE, DEEP, 1)
-    store_register(out, to + DEEP * SIDE, DEEP, 2)
-    store_register(out, to + DEEP * SIDE + SIDE, DEEP, 3)
+    store_register(out, low, DEEP, 2)
+    store_register(out, low + SIDE, DEEP, 3)
 
 
 @kernel
-def _multiply_narrow(
-    terms: int, A: Array, a: int, A_apart: int, B: Array, b: int, apart: int, pairs: int, out: Array, to: int
-) -> None:
+def _multiply_narrow(terms: int, A: Split, B: Split, pairs: int, fresh: bool, out: Array, to: int) -> None:
     """All TALL rows and a panel of one register."""
-    clear_sums(out)
+    if fresh:
+        clear_sums(out)
+    else:
+        load_register(out, to, SIDE, 0)
+        load_register(out, to + SQUARE, SIDE, 1)
+        load_register(out, to + 2 * SQUARE, SIDE, 2)
+        load_register(out, to + 3 * SQUARE, SIDE, 3)
     for pair in range(0, pairs, SIDE):
         for term in range(terms):
-            left = a + term * A_apart + pair * SIDE
+            left = A.at + term * A.apart + pair * SIDE
             for third in range(3 - term):
-                load_register(B, b + third * apart + pair * SIDE, SIDE, 6)
-                load_register(A, left, SIDE, 4)
+                load_register(B.words, B.at + third * B.apart + pair * SIDE, SIDE, 6)
+                load_register(A.words, left, SIDE, 4)
                 multiply_registers(out, 0, 4, 6)
-                load_register(A, left + pairs * SIDE, SIDE, 5)
+                load_register(A.words, left + A.pairs * SIDE, SIDE, 5)
                 multiply_registers(out, 1, 5, 6)
-                load_register(A, left + 2 * pairs * SIDE, SIDE, 4)
+                load_register(A.words, left + 2 * A.pairs * SIDE, SIDE, 4)
                 multiply_registers(out, 2, 4, 6)
-                load_register(A, left + 3 * pairs * SIDE, SIDE, 5)
+                load_register(A.words, left + 3 * A.pairs * SIDE, SIDE, 5)
                 multiply_registers(out, 3, 5, 6)
     store_register(out, to, SIDE, 0)
     store_register(out, to + SQUARE, SIDE, 1)
@@ -67,24 +100,14 @@ def _multiply_narrow(
 
 @noinline
 def multiply_thirds(
-    rows: int,
-    wide: int,
-    terms: int,
-    A: Array,
-    a: int,
-    A_apart: int,
-    B: Array,
-    b: int,
-    apart: int,
-    pairs: int,
-    out: Array,
-    to: int,
+    rows: int, wide: int, terms: int, A: Split, B: Split, pairs: int, fresh: bool, out: Array, to: int
 ) -> None:
-    """Up to TALL rows, as [row][wide], of A from `a` on, the sum of so many terms, A_apart apart, times a panel of B's
-    thirds from b on, `apart` apart, so many pairs deep. More rows may be read and written, up to TALL, which hold
+    """out + A @ B, or A @ B if `fresh`, as [row][wide], for an A of so many rows, the sum of so many terms, and a panel
+    of B in thirds, so many pairs deep. More rows may be read and written, up to a multiple of TALL, which hold
     anything."""
-    if wide == SIDE:
-        _multiply_narrow(terms, A, a, A_apart, B, b, apart, pairs, out, to)
-        return
-    for i in range(0, rows, DEEP):
-        _multiply_wide(terms, A, a + i * pairs, A_apart, B, b, apart, pairs, out, to + i * wide)
+    step = TALL if wide == SIDE else DEEP
+    for i in range(0, rows, step):
+        if wide == SIDE:
+            _multiply_narrow(terms, from_row(A, i), B, pairs, fresh, out, to + i * wide)
+        else:
+            _multiply_wide(terms, from_row(A, i), B, pairs, fresh, out, to + i * wide)

@@ -73,7 +73,7 @@ def test_every_byte_is_exact_in_columns(words: Callable[[int], Array], guarded: 
     every, numbers = np.arange(512, dtype=np.uint8), guarded(np.arange(2 * SIDE))
     found = words(SIDE * SIDE)
     store_columns(found, 0, SIDE, numbers, 0, 2 * SIDE - 1, every.ctypes.data, SIDE, SIDE)
-    expected = every.reshape(2 * SIDE, SIDE).T
+    expected = every.reshape(2 * SIDE, SIDE).T[:, halves.PAIRED]
     np.testing.assert_array_equal(from_halves(found).reshape(SIDE, 2 * SIDE), expected)
 
 
@@ -98,7 +98,7 @@ def test_columns_of_rows_that_lie_where_memory_begins_or_ends(
         found, numbers = words(apart * SIDE), guarded(np.append(rng.integers(9999, size=first), rng.permutation(rows)))
         top = rng.choice([0, len(fenced) - span]) + (span - count if step < 0 else 0)
         store_columns(found, 0, apart, numbers, first, first + rows - 1, fenced.ctypes.data + top, step, count)
-        chosen = numbers[first + np.minimum(np.arange(2 * SIDE), rows - 1)]
+        chosen = numbers[first + np.minimum(halves.PAIRED, rows - 1)]
         columns = found.reshape(SIDE, apart)
         expected = fenced[top + chosen * step + np.arange(count)[:, None]]
         np.testing.assert_array_equal(from_halves(columns[:count, :SIDE]), expected)

@@ -57,7 +57,9 @@ def thirds_gradient(
     thirds.begin_gradients(net, 1, values, B, 0, B, n, last, 0.5)  # which is for the first layer only
     top, to = begin, 0
     while top < end:
-        bottom = thirds.bring_inputs(net, 1, Matrix(values, B * net.layers[1, INPUT], 1, 1), B, top, end)
+        bottom = thirds.bring_inputs(
+            net, 1, Matrix(values, B * net.layers[1, INPUT], 1, net.layers[1, K_]), B, top, end
+        )
         for k in range(top, bottom, thirds.TALL):
             rows = min(thirds.TALL, bottom - k)
             for column in range(n, last, wide):
