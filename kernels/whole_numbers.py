@@ -16,8 +16,31 @@ from .sync import atomic_load, atomic_store, share
 
 _WORD = ir.IntType(32)
 
-# Added to a float32 below 2**22 this rounds it to a whole number, in the last digits of the sum; and its digits.
+# Added to a float32 below 2**22 this rounds it to a whole number, which the sum's bits are more than these.
 _ROUNDER, _DIGITS = 1.5 * 2**23, 0x4B400000
+_MINUS_ZERO = 0x80000000
+
+
+def _rounded(builder: Any, x: Any, factor: list[Any]) -> tuple[Any, Any]:
+    """x divided by the factor, as whole numbers, and a mask of those that are not 0 to 255, or do not stand for x: the
+    nearest float32, or one next to it."""
+    inverse, high, low = factor
+    integers = ir.VectorType(_WORD, x.type.count)
+
+    def words(number: int) -> Any:
+        return ir.Constant(integers, [number] * integers.count)
+
+    def digits(numbers: Any) -> Any:
+        return builder.bitcast(numbers, integers)
+
+    rounder = ir.Constant(x.type, [_ROUNDER] * x.type.count)
+    whole = builder.sub(digits(llvm_multiply_add(builder, x, inverse, rounder)), words(_DIGITS))
+    number = builder.sitofp(whole, x.type)
+    nearest = llvm_multiply_add(builder, number, high, builder.fmul(number, low))
+    given = builder.select(builder.icmp_unsigned("==", digits(x), words(_MINUS_ZERO)), words(0), digits(x))
+    apart = builder.add(builder.sub(given, digits(nearest)), words(1))
+    many, far = (builder.icmp_unsigned(">", x, words(most)) for x, most in ((whole, 255), (apart, 2)))
+    return whole, builder.or_(many, far)
 
 
 @intrinsic
@@ -30,9 +53,7 @@ def _encode(
     out: types.Type,
     j: types.Type,
 ) -> Any:
-    """out[j : j + CHUNK] = the CHUNK numbers of line's dtype at a raw address, divided by a factor and rounded to whole
-    numbers; returns whether all of these are 0 to 255, and the numbers the nearest float32 to what they then stand
-    for, or one next to it.
+    """out[j : j + CHUNK] = the CHUNK numbers of line's dtype at a raw address as bytes; returns whether they can be.
 
     factors[f:]: one divided by the factor, the factor, and what it is more than that.
     """
@@ -40,27 +61,13 @@ def _encode(
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         start = array_address(builder, context, factors, args[2], args[3])
-        inverse, high, low = (
-            splat(builder, builder.load(builder.gep(start, [_WORD(number)])), lanes) for number in range(3)
-        )
+        factor = [splat(builder, builder.load(builder.gep(start, [_WORD(i)])), lanes) for i in range(3)]
         to = array_address(builder, context, out, args[4], args[5])
-        integers = ir.VectorType(_WORD, lanes)
-        rounder, zero = (ir.Constant(inverse.type, [number] * lanes) for number in (_ROUNDER, 0.0))
-
-        def more_than(number: int, x: Any) -> Any:
-            return builder.icmp_unsigned(">", x, ir.Constant(integers, [number] * lanes))
-
         wrong = ir.Constant(ir.VectorType(ir.IntType(1), lanes), None)
         for first in range(0, CHUNK, lanes):
-            loaded = load_numbers(context, builder, args[0], first, lanes, line.dtype, types.float32)
-            x = builder.fadd(loaded, zero)  # 0 for -0
-            rounded = llvm_multiply_add(builder, x, inverse, rounder)
-            whole = builder.sub(builder.bitcast(rounded, integers), ir.Constant(integers, [_DIGITS] * lanes))
-            number = builder.fsub(rounded, rounder)
-            nearest = llvm_multiply_add(builder, number, high, builder.fmul(number, low))
-            apart = builder.sub(builder.bitcast(x, integers), builder.bitcast(nearest, integers))
-            next_to = builder.add(apart, ir.Constant(integers, [1] * lanes))
-            wrong = builder.or_(wrong, builder.or_(more_than(255, whole), more_than(2, next_to)))
+            x = load_numbers(context, builder, args[0], first, lanes, line.dtype, types.float32)
+            whole, bad = _rounded(builder, x, factor)
+            wrong = builder.or_(wrong, bad)
             numbers = builder.trunc(whole, ir.VectorType(ir.IntType(8), lanes))
             place = builder.gep(to, [_WORD(first)])
             builder.store(numbers, builder.bitcast(place, numbers.type.as_pointer())).align = 1
@@ -72,7 +79,7 @@ def _encode(
 
 @kernel
 def _encode_row(rows: Rows, i: int, K: int, line: Array, factors: Array, f: int, out: Array) -> bool:
-    """The same for row i. The last CHUNK begins in the one before, if K numbers are not whole ones."""
+    """The same for row i, from out[i * K] on. The last CHUNK begins in the one before, if K is no multiple of it."""
     right = True
     for start in range(0, K, CHUNK):
         k = min(start, K - CHUNK)

@@ -29,10 +29,10 @@ Array = NDArray[Any]
 # the first layer: finding the columns takes 12 ms more, and an epoch takes less.
 WORTH_COMPRESSING, WORTH_COMPRESSING_OUTPUTS = 4, 128
 
-# Features that are floats, but bytes times a factor, are made bytes for the matrix unit: of 60000 x 784 float32 that
-# takes 8 ms on two threads, where finding their zeros takes 18. It pays within an epoch from so many weights of the first
-# layer on: 64-64-10, B=200, takes as long as before, with 32 units 1.1 to 1.3 times as long. And from so many numbers on
-# that are not zero: with 10% 784-64-10, B=64, takes 1.06 of the time it takes as lists, with 12.5% 0.94, with 19% 0.81.
+# Features that are floats, but bytes times a factor, are made bytes for the matrix unit: of 60000 x 784 float32 in 8 ms
+# on two threads, where finding their zeros takes 18. From so many weights of the first layer on that pays in one epoch:
+# 64-64-10, B=200, takes as long as before, 64-32-10 1.1 to 1.3 times as long. And from so many numbers on that are not
+# zero: with 10% 784-64-10, B=64, takes 1.06 of the time it takes as lists, with 12.5% 0.94, with 19% 0.81.
 WORTH_ENCODING = 1 << 12
 LEAST_DENSITY = 1 / 8
 
