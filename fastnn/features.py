@@ -29,11 +29,11 @@ SAMPLE = 4096
 WORTH_A_THREAD = 1 << 21
 
 
-def rows_of(X: Array | CSR) -> Rows:
-    """How kernels read X, which `inputs.features` has checked; X must live as long."""
+def rows_of(X: Array | CSR, factor: float = 1 / 255) -> Rows:
+    """How kernels read X, which `inputs.features` has checked; X must live as long. factor: of uint8."""
     if isinstance(X, CSR):
         return Rows(0, 0, UINT8, 1.0)  # which nobody reads
-    return Rows(X.ctypes.data, X.strides[0], KINDS[X.dtype.name], 1 / 255 if X.dtype == np.uint8 else 1.0)
+    return Rows(X.ctypes.data, X.strides[0], KINDS[X.dtype.name], factor if X.dtype == np.uint8 else 1.0)
 
 
 def lists_of(X: CSR, dtype: np.dtype[Any]) -> Lists:

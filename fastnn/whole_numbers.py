@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from .features import over_rows
 from .kernels.bits import CHUNK
-from .kernels.network import UINT8, Rows
 from .kernels.whole_numbers import encode_rows
 from .packing import aligned
 
@@ -44,16 +43,11 @@ def encode(X: Array, threads: int, least_density: float = 0.0) -> tuple[Array, f
 def _encoded(X: Array, factors: tuple[float, ...], out: Array, threads: int) -> int:
     """out = X's bytes by the first of the factors that is right, whose number is returned, or how many there are."""
     exact = np.array(factors)
-    high = exact.astype(np.float32)
+    high = (exact.astype(np.float32).view(np.int32) & -256).view(np.float32)  # times a byte exact in float32
     numbers = np.stack([1 / exact, high, exact - high], axis=1).astype(np.float32)
     control = np.zeros(1, np.int64)
     over_rows(encode_rows, X, threads, numbers.reshape(-1), out.reshape(-1), control)
     return int(control[0])
-
-
-def rows_of(numbers: Array, factor: float) -> Rows:
-    """How kernels read what `encode` has made, which must live as long."""
-    return Rows(numbers.ctypes.data, numbers.strides[0], UINT8, factor)
 
 
 def is_mapped(X: Array) -> bool:

@@ -55,7 +55,7 @@ def _encode(
 ) -> Any:
     """out[j : j + CHUNK] = the CHUNK numbers of line's dtype at a raw address as bytes; returns whether they can be.
 
-    factors[f:]: one divided by the factor, the factor, and what it is more than that.
+    factors[f:]: one divided by the factor, its first 16 digits, and the others.
     """
     lanes = REGISTER_BYTES // 4
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from ..architecture import Architecture
 from ..csr import CSR
-from ..features import compress
+from ..features import compress, rows_of
 from ..kernels.network import UINT8
 from ..kernels.rows import Data
 from ..slicing import slices_of
 from ..trainer import Plan, State
-from ..whole_numbers import encode, rows_of
+from ..whole_numbers import encode
 from .full_batch import FullBatch
 from .memory import data_of
 from .minibatches import MiniBatches, Replicas, Slices
