@@ -29,11 +29,11 @@ SAMPLE = 4096
 WORTH_A_THREAD = 1 << 21
 
 
-def rows_of(X: Array | CSR) -> Rows:
-    """How kernels read X, which `inputs.features` has checked; X must live as long."""
+def rows_of(X: Array | CSR, factor: float = 1 / 255) -> Rows:
+    """How kernels read X, which `inputs.features` has checked; X must live as long. factor: of uint8."""
     if isinstance(X, CSR):
         return Rows(0, 0, UINT8, 1.0)  # which nobody reads
-    return Rows(X.ctypes.data, X.strides[0], KINDS[X.dtype.name], 1 / 255 if X.dtype == np.uint8 else 1.0)
+    return Rows(X.ctypes.data, X.strides[0], KINDS[X.dtype.name], factor if X.dtype == np.uint8 else 1.0)
 
 
 def lists_of(X: CSR, dtype: np.dtype[Any]) -> Lists:
@@ -81,18 +81,18 @@ def compress(X: Array, dtype: np.dtype[Any], threads: int, *, always: bool = Fal
         return no_lists(dtype)
     out = _room(m, entries, K, dtype, coded=coded)
     np.cumsum(counts, out=out.starts[1:])
-    _over_rows(compressing.compress_rows, X, threads, out.starts, out.places, out.codes if coded else out.values)
+    over_rows(compressing.compress_rows, X, threads, out.starts, out.places, out.codes if coded else out.values)
     return out
 
 
 def _counts(X: Array, dtype: np.dtype[Any], threads: int) -> Array:
     """How many numbers of every row are not zero."""
     counts, like = np.zeros(len(X), np.int64), np.zeros(0, X.dtype if X.dtype == np.uint8 else dtype)
-    _over_rows(compressing.count_nonzeros, X, threads, like, counts)
+    over_rows(compressing.count_nonzeros, X, threads, like, counts)
     return counts
 
 
-def _over_rows(kernel: Callable[..., None], X: Array, threads: int, *arrays: Array) -> None:
+def over_rows(kernel: Callable[..., None], X: Array, threads: int, *arrays: Array) -> None:
     """Run one of the kernels of kernels/compressing.py."""
     (m, K), rows, threads = X.shape, rows_of(X), min(threads, 1 + X.nbytes // WORTH_A_THREAD)
     lines = [aligned(CHUNK, X.dtype) for _ in range(threads)]

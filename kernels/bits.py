@@ -28,7 +28,7 @@ def copy_numbers(typing: Any, address: types.Type, count: types.Type, out: types
     return types.intp(types.intp, types.intp, out), generate
 
 
-def _load(context: Any, builder: Any, address: Any, first: int, lanes: int, source: Any, dtype: Any) -> Any:
+def load_numbers(context: Any, builder: Any, address: Any, first: int, lanes: int, source: Any, dtype: Any) -> Any:
     """`lanes` of the `source` numbers at an address, from the `first` on, as a vector of dtype."""
     form = ir.VectorType(context.get_value_type(source), lanes)
     address = builder.add(address, _LONG(first * bytes_of(source)))
@@ -53,7 +53,7 @@ def nonzero_bits(typing: Any, address: types.Type, line: types.Type, numbers: ty
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         bits, compare = _LONG(0), builder.icmp_unsigned if dtype == types.uint8 else builder.fcmp_unordered
         for first in range(0, CHUNK, lanes):
-            loaded = _load(context, builder, args[0], first, lanes, source, dtype)
+            loaded = load_numbers(context, builder, args[0], first, lanes, source, dtype)
             unequal = builder.bitcast(compare("!=", loaded, ir.Constant(loaded.type, None)), ir.IntType(lanes))
             bits = builder.or_(bits, builder.shl(builder.zext(unequal, _LONG), _LONG(first)))
         return bits
@@ -116,7 +116,7 @@ def _append_at_once(
             return builder.add(splat(builder, builder.trunc(args[2], place), lanes), offsets)
 
         def loaded(first: int, lanes: int) -> Any:
-            return _load(context, builder, args[0], first, lanes, line.dtype, numbers.dtype)
+            return load_numbers(context, builder, args[0], first, lanes, line.dtype, numbers.dtype)
 
         _store_chosen(context, builder, places, (args[4], args[6], args[3]), counted)
         _store_chosen(context, builder, numbers, (args[5], args[6], args[3]), loaded)

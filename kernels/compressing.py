@@ -13,7 +13,7 @@ AHEAD = 2048
 
 
 @kernel
-def _chunk(rows: Rows, i: int, k: int, K: int, line: Array) -> int:
+def chunk_of(rows: Rows, i: int, k: int, K: int, line: Array) -> int:
     """The address of CHUNK numbers of row i from k on: in `line`, with zeros behind, if there are not so many left."""
     address = rows.address + i * rows.stride + k * line.itemsize
     for byte in range(AHEAD, AHEAD + CHUNK * line.itemsize, LINE):
@@ -33,7 +33,7 @@ def count_nonzeros(t: int, threads: int, rows: Rows, m: int, K: int, line: Array
     for i in range(begin, end):
         count = 0
         for k in range(0, K, CHUNK):
-            count += count_bits(nonzero_bits(_chunk(rows, i, k, K, line), line, like))
+            count += count_bits(nonzero_bits(chunk_of(rows, i, k, K, line), line, like))
         counts[i] = count
 
 
@@ -49,7 +49,7 @@ def compress_rows(
     for i in range(begin, end):
         j, last = starts[i], starts[i + 1]
         for k in range(0, K, CHUNK):
-            chunk = _chunk(rows, i, k, K, line)
+            chunk = chunk_of(rows, i, k, K, line)
             bits = nonzero_bits(chunk, line, numbers)
             count = count_bits(bits)
             if j + count > last:  # somebody has written to the data since they were counted

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastnn import MLP, csr, matrix_unit
 from fastnn.architecture import Architecture
+from fastnn.compiled import ways
 from fastnn.compiled.full_batch import FullBatch
 from fastnn.compiled.minibatches import MiniBatches, Replicas, Slices
 from fastnn.compiled.sharing import LEAST_INPUTS, LEAST_ROWS, LEAST_ROWS_OF_WIDE, LEAST_WIDTH
@@ -110,8 +111,8 @@ WIDE = PIXELS[:, :LEAST_INPUTS]
     ("X", "how"),
     [
         (WIDE, {"dtype": "float64"}),
-        (WIDE.astype(np.float32), {}),
-        (WIDE.astype(np.float64), {}),
+        ((WIDE / 100).astype(np.float32), {}),
+        (WIDE / 100, {}),
         (WIDE[:, 1:], {}),
         (WIDE, {"sparse": True}),
     ],
@@ -127,7 +128,7 @@ def test_networks_that_do_not_use_it(X: Array, how: dict[str, Any], batch_size: 
 @on_the_unit
 @pytest.mark.parametrize("sparse", [True, False])
 def test_wide_layers_use_it_whatever_the_features_are(sparse: bool) -> None:
-    training = trainer((LEAST_INPUTS, LEAST_WIDTH, LEAST_WIDTH, 4), 64, WIDE.astype(np.float32), sparse=sparse)
+    training = trainer((LEAST_INPUTS, LEAST_WIDTH, LEAST_WIDTH, 4), 64, WIDE / 100, sparse=sparse)
     assert training.thirds == (1,)
     assert (len(training.data.lists.starts) > 0) == sparse
 
@@ -142,7 +143,7 @@ def test_wide_layers_use_it_whatever_the_features_are(sparse: bool) -> None:
     ],
 )
 def test_later_layers_that_do_not_use_it(sizes: tuple[int, ...], batch_size: int, dtype: str) -> None:
-    assert not trainer(sizes, batch_size, WIDE.astype(dtype), dtype).thirds
+    assert not trainer(sizes, batch_size, (WIDE / 100).astype(dtype), dtype).thirds
 
 
 def test_few_rows_do_not_use_it() -> None:
@@ -153,6 +154,61 @@ def test_lists_do_not_use_it() -> None:
     scipy_sparse = pytest.importorskip("scipy.sparse")
     X = csr.read("X", scipy_sparse.csr_matrix(WIDE), np.float32)
     assert not trainer((LEAST_INPUTS, 64, 4), 64, X).thirds
+
+
+# --- floats that are bytes times a factor
+
+FLOATS = WIDE / np.float32(255)
+FEW = FLOATS * (PIXELS[:, -LEAST_INPUTS:] < 20)  # of which are not zero
+
+
+@on_the_unit
+@pytest.mark.parametrize("batch_size", [LEAST_ROWS, None])
+@pytest.mark.parametrize(
+    ("X", "sparse"),
+    [(FLOATS, "auto"), (FLOATS.astype(np.float64), "auto"), (FLOATS, False), (FEW, False), (WIDE * 1.0, "auto")],
+    ids=["float32", "float64", "with zeros", "with many zeros", "whole numbers"],
+)
+def test_floats_that_use_it_as_bytes(X: Array, sparse: bool | str, batch_size: int | None) -> None:
+    training = trainer((LEAST_INPUTS, 64, 4), batch_size, X, sparse=sparse)
+    assert training.thirds == (0,)
+    assert training.coded is not None
+    assert training.data.rows.address == training.coded.ctypes.data
+    assert training.data.rows.factor == (1.0 if X.max() > 1 else 1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("X", "how"),
+    [
+        (FLOATS, {"sparse": True}),
+        (FEW, {}),
+        (FLOATS, {"dtype": "float64"}),
+        (FLOATS, {"hidden": 63}),
+        (FLOATS, {"batch_size": LEAST_ROWS - 1}),
+        (FLOATS[:, 1:], {"hidden": 100}),
+    ],
+    ids=["without zeros", "many zeros", "float64", "few weights", "few rows", "few inputs"],
+)
+def test_floats_that_stay(X: Array, how: dict[str, Any]) -> None:
+    how = {"hidden": 64, "batch_size": 64, **how}
+    training = trainer((X.shape[1], how.pop("hidden"), 4), how.pop("batch_size"), X, **how)
+    assert not training.thirds
+    assert training.coded is None
+
+
+def test_nobody_looks_for_bytes_where_there_is_no_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix_unit, "available", lambda: False)
+    monkeypatch.setattr(ways, "encode", lambda *given: pytest.fail("encoded"))
+    assert trainer((LEAST_INPUTS, 64, 4), 64, FLOATS).coded is None
+
+
+@on_the_unit
+def test_the_pace_of_bytes_is_kept_apart() -> None:
+    sizes = LEAST_WIDTH, LEAST_WIDTH, 4
+    X = PIXELS[:, :LEAST_WIDTH]
+    bytes_, floats = (trainer(sizes, 64, features) for features in (X / 255, X / 100))
+    assert bytes_.thirds == floats.thirds == (0,)
+    assert bytes_.kind != floats.kind
 
 
 # --- whether there is one

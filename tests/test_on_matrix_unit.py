@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastnn import MLP, Diverged, compiled, matrix_unit, plain
 from fastnn.architecture import Architecture
 from fastnn.compiled.sharing import LEAST_WIDTH
+from fastnn.compiled.ways import WORTH_ENCODING
 from fastnn.objective import Objective
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.pace import Pace
@@ -35,6 +36,7 @@ NETWORKS = [
 ]
 BATCHES = [32, 33, 64, 100, 300, None]
 
+on_the_unit = pytest.mark.skipif(not matrix_unit.available(), reason="there is no matrix unit, or it may not be used")
 networks = pytest.mark.parametrize("sizes", NETWORKS, ids=str)
 
 
@@ -92,6 +94,30 @@ def test_as_near_to_the_reference_as_without(
     error, without = (error_of(net, exact) for net in (ours, trained(sizes, batch_size, sparse=False, **how)))
     assert error <= (10 if scaled else 1.2) * without
     assert error <= 2e-5
+
+
+FLOATS: dict[str, Callable[[Array], Array]] = {
+    "pixels of float32": lambda X: X / np.float32(255),
+    "pixels of float64": lambda X: X / 255,
+    "256ths": lambda X: X / 256,
+    "128ths": lambda X: X / 128,
+}
+
+
+@networks
+@pytest.mark.parametrize("batch_size", [33, 300, None])
+@pytest.mark.parametrize("kind", FLOATS)
+def test_floats_as_near_to_the_reference_as_without(
+    sizes: tuple[int, ...], batch_size: int | None, kind: str, remove_unit: Callable[[], None]
+) -> None:
+    X = FLOATS[kind](PIXELS[:, -sizes[0] :])
+    ours = [trained(sizes, batch_size, X, sparse=sparse) for sparse in ("auto", False)]
+    remove_unit()
+    exact = trained(sizes, batch_size, X, dtype="float64", backend="numpy")
+    for net in ours:
+        error, without = error_of(net, exact), error_of(trained(sizes, batch_size, X), exact)
+        assert error <= 1.2 * without
+        assert error <= 4e-5
 
 
 def parameters_of(architecture: Architecture) -> list[Array]:
@@ -165,6 +191,28 @@ def test_wide_layers_of_floats(sizes: tuple[int, ...], batch_size: int | None, r
     remove_unit()
     exact = trained(sizes, batch_size, X, dtype="float64", backend="numpy")
     assert error_of(nets[0], exact) <= 1.2 * error_of(trained(sizes, batch_size, X), exact)
+
+
+@on_the_unit
+@networks
+@pytest.mark.parametrize("batch_size", [33, None])
+@pytest.mark.parametrize("kind", list(FLOATS)[:2])
+def test_pixels_that_are_floats(sizes: tuple[int, ...], batch_size: int | None, kind: str) -> None:
+    """The same bits as of bytes, with any number of threads, where they are worth to be made bytes."""
+    X = PIXELS[:, -sizes[0] :]
+    nets = [trained(sizes, batch_size, FLOATS[kind](X), threads=threads) for threads in (1, 2, 3)]
+    assert len({bits(net) for net in nets}) == 1
+    worth = sizes[0] * sizes[1] >= WORTH_ENCODING
+    assert (bits(nets[0]) == bits(trained(sizes, batch_size, X))) == worth
+
+
+@pytest.mark.parametrize("batch_size", [64, 300, None])
+def test_some_epochs_and_then_the_others_of_floats(batch_size: int | None) -> None:
+    nets = [network((784, 10, 10)) for _ in range(2)]
+    for net, turns in zip(nets, ((4,), (1, 2, 1)), strict=True):
+        for epochs in turns:
+            net.fit(PIXELS / 255, np.arange(m) % 10, epochs=epochs, batch_size=batch_size, verbose=False)
+    assert bits(nets[0]) == bits(nets[1])
 
 
 class Restless(Pace):

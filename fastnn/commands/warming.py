@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from .. import ops
 from ..architecture import ACTIVATIONS, OUTPUTS
 from ..kernels import cache
+from ..kernels.bits import CHUNK
 from ..mlp import DTYPES, MLP, backend_of
 from ..objective import LOSSES, Objective
 from ..optimizers import OPTIMIZERS, Optimizer
 from ..slicing import LEAST
 from ..trainer import Plan
+from ..whole_numbers import encode
 
 ROWS, FEATURES = 200, 20  # more rows than are predicted without packing, and enough for the parts of a batch
 
@@ -40,7 +42,7 @@ def run(given: Mapping[str, Any]) -> None:
 
 def _train(dtype: str) -> None:
     """Mini-batches, small, large and of a hidden layer in slices, and the full batch; features as they are, and without
-    their zeros as bytes and as numbers."""
+    their zeros as bytes and as numbers; and numbers into bytes."""
     y = np.arange(ROWS) % 3
     for kind in ("uint8", dtype):
         X = np.eye(ROWS, FEATURES, dtype=kind)
@@ -49,6 +51,7 @@ def _train(dtype: str) -> None:
             net.fit(X, y, epochs=1, batch_size=batch_size, sparse=True, validation=(X, y), verbose=False)
         net.predict(X)
         net.predict(X[:1])
+    encode(np.ones((ROWS, CHUNK), dtype), 1)
 
 
 def _estimate(dtype: str) -> None:

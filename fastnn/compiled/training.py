@@ -42,6 +42,7 @@ class Training(ABC):
     layout: Layout | SlicedLayout
     network: Network
     slots: list[Array]
+    coded: Array | None = None  # bytes made of the features, which kernels read by their address
 
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan, threads: int) -> None:
         self.architecture, self.state, self.data, self.m, self.threads = architecture, state, data, m, threads
@@ -52,7 +53,8 @@ class Training(ABC):
         self.control = np.zeros(SLOTS, np.int64)
         listed = len(data.lists.starts) > 0
         self.as_bytes, self.thirds = on_matrix_unit(data, architecture, self.batch_size, self.dtype)
-        self.kind = type(self), architecture, self.batch_size, self.dtype, self.optimizer.name, listed, self.thirds
+        made = listed, self.as_bytes, self.thirds
+        self.kind = type(self), architecture, self.batch_size, self.dtype, self.optimizer.name, *made
         self.pace = recall(self.kind, threads)
 
     def whole(self, panel: int) -> Layout:

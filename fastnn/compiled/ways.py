@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from numpy.typing import NDArray
 
 from ..architecture import Architecture
 from ..csr import CSR
-from ..features import compress
+from ..features import compress, rows_of
+from ..kernels.network import UINT8
 from ..kernels.rows import Data
 from ..slicing import slices_of
 from ..trainer import Plan, State
+from ..whole_numbers import encode
 from .full_batch import FullBatch
 from .memory import data_of
 from .minibatches import MiniBatches, Replicas, Slices
@@ -25,6 +28,13 @@ Array = NDArray[Any]
 # 784-8-10 then takes 15 ms less. With the full batch it pays from so many epochs on, or so many epochs times outputs of
 # the first layer: finding the columns takes 12 ms more, and an epoch takes less.
 WORTH_COMPRESSING, WORTH_COMPRESSING_OUTPUTS = 4, 128
+
+# Features that are floats, but bytes times a factor, are made bytes for the matrix unit: of 60000 x 784 float32 in 8 ms
+# on two threads, where finding their zeros takes 18. From so many weights of the first layer on that pays in one epoch:
+# 64-64-10, B=200, takes as long as before, 64-32-10 1.1 to 1.3 times as long. And from so many numbers on that are not
+# zero: with 10% 784-64-10, B=64, takes 1.06 of the time it takes as lists, with 12.5% 0.94, with 19% 0.81.
+WORTH_ENCODING = 1 << 12
+LEAST_DENSITY = 1 / 8
 
 # Copies of a network are worth it up to so many parameters: 1 MB of float32 with W.T, Adam's memory and the gradients,
 # half of a core's L2.
@@ -40,8 +50,10 @@ def Trainer(
     sample_weight: Array | None = None,
 ) -> Training:
     """See trainer.Backend."""
-    data = data_of(X, Y, architecture, state.weights[0].dtype, plan.objective, sample_weight)
-    data = without_zeros(data, X, architecture, state.weights[0].dtype, plan)
+    dtype = state.weights[0].dtype
+    data = data_of(X, Y, architecture, dtype, plan.objective, sample_weight)
+    data, coded = in_bytes(data, X, architecture, dtype, plan)
+    data = without_zeros(data, X, architecture, dtype, plan)
     way: type[FullBatch | MiniBatches | Replicas | Slices] = FullBatch
     if plan.batch_size is not None:
         way = MiniBatches
@@ -50,8 +62,27 @@ def Trainer(
         elif is_copied(architecture, plan.rows_of_a_step(len(X))):
             way = Replicas
     training = way(architecture, state, data, len(X), plan)
+    training.coded = coded
     training.compile()
     return training
+
+
+def in_bytes(
+    data: Data, X: Array | CSR, architecture: Architecture, dtype: np.dtype[Any], plan: Plan
+) -> tuple[Data, Array | None]:
+    """The features as bytes where that is possible and pays, and what holds them.
+
+    Neither a matter of threads nor of epochs: the matrix unit adds up in another order, and 2 epochs and then 3 are 5.
+    """
+    coded = data._replace(rows=data.rows._replace(kind=UINT8))
+    on_unit, _ = on_matrix_unit(coded, architecture, plan.rows_of_a_step(len(X)), dtype)
+    worth = math.prod(architecture.layers[0]) >= WORTH_ENCODING and plan.sparse is not True
+    if not (on_unit and worth) or isinstance(X, CSR):
+        return data, None
+    encoded = encode(X, plan.threads, LEAST_DENSITY if plan.sparse == "auto" else 0.0)
+    if encoded is None:
+        return data, None
+    return data._replace(rows=rows_of(*encoded)), encoded[0]
 
 
 def without_zeros(data: Data, X: Array | CSR, architecture: Architecture, dtype: np.dtype[Any], plan: Plan) -> Data:
