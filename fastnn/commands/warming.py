@@ -75,9 +75,10 @@ def _estimate(dtype: str) -> None:
 
 
 def _operate(x: NDArray[Any]) -> None:
-    """Every function of `ops`."""
-    ops.matmul_bias(x, x, x[0])
-    ops.matmul_bias_backward(x, x, x)
+    """Every function of `ops`; products that are small, and such as a matrix unit makes."""
+    for square in (x, np.ones((ops.LEAST_ON_UNIT, ops.LEAST_ON_UNIT), x.dtype)):
+        ops.matmul_bias(square, square, square[0])
+        ops.matmul_bias_backward(square, square, square)
     for name in ("relu", "sigmoid", "tanh", "softmax"):
         getattr(ops, name)(x)
         getattr(ops, f"{name}_backward")(x, x)

@@ -20,10 +20,12 @@ ENTRIES = {
     "inference": "predict predict_few evaluate",
     "losses": "loss_together",
     "matmul": "matmul_bias matmul_bias_backward",
+    "matmul_thirds": "matmul_bias matmul_bias_backward",
     "softmax": "softmax_together softmax_backward_together",
     "compressing": "count_nonzeros compress_rows",
     "lists": "flip_blocks",
     "slices": "train_slices",
+    "whole_numbers": "encode_rows",
     "training": "train_minibatches train_replicas train_full_batch gradient",
 }
 
