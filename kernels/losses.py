@@ -15,7 +15,7 @@ from .arithmetic import absolute, first, multiply_add, sum_lanes, where
 from .compile import Array, entry, kernel, noinline
 from .exponential import exp, exp_any, log, log_1_plus
 from .simd import full, lanes, load, load_first, store, store_first
-from .softmax import exponentials, gather, scatter
+from .softmax import exponentials, gather, largest_of, scatter
 from .sync import begin_together, end_together, share
 
 SOFTMAX, BINARY, SQUARED, POISSON, ABSOLUTE, HUBER = 0, 1, 2, 3, 4, 5
@@ -25,16 +25,15 @@ COPIED = 2048
 
 
 @kernel
-def _best_chosen_mean(room: Array, N: int, label: Any) -> Any:
+def _best_chosen_mean(room: Array, N: int, label: Any, largest: Any) -> Any:
     """Which of N columns is each row's largest, the first of equals, the number in the labelled one, and the mean; see
     softmax.py for room."""
     width = lanes(room)
-    largest, best, mean = load(room, 0, 1), full(room, 0.0, 1), load(room, 0, 1) / float(N)
-    chosen = largest
-    for j in range(1, N):
+    best, chosen, mean = full(room, 0.0, 1), full(room, 0.0, 1), full(room, 0.0, 1)
+    for j in range(N - 1, -1, -1):
         z = load(room, j * width, 1)
-        best, largest = where(z > largest, float(j), best), where(z > largest, z, largest)
-        chosen, mean = where(label == float(j), z, chosen), multiply_add(1.0 / N, z, mean)
+        best, chosen = where(z == largest, float(j), best), where(label == float(j), z, chosen)
+        mean = multiply_add(1.0 / N, z, mean)
     return best, chosen, mean
 
 
@@ -62,9 +61,10 @@ def softmax_cross_entropy(
             room[of_label + r] = labels[i + r]
         gather(z, begin, high, N, room)
         label = load_first(room, of_label, high, -1.0, 1)
-        best, chosen, mean = _best_chosen_mean(room, N, label)
+        largest = largest_of(room, N)
+        best, chosen, mean = _best_chosen_mean(room, N, label, largest)
         right = right + where(best == label, 1.0, 0.0 * best)
-        largest, whole = exponentials(room, N)
+        whole = exponentials(room, N, largest)
         factor = scale / whole
         for j in range(N):
             dz = multiply_add(load(room, j * width, 1), factor, -scale * smoothing / N)

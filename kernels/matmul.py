@@ -7,6 +7,7 @@ from .panels import (
     DEPTH,
     PACKED,
     STRIP,
+    TALL,
     Matrix,
     are_few,
     below,
@@ -18,16 +19,14 @@ from .panels import (
     sum_columns,
     transpose,
 )
-from .simd import TILE_ROWS, lanes, load, load_first, prefetch, prefetch_later, store_first
+from .simd import lanes, load, load_first, prefetch, prefetch_later, store_first
 from .sync import begin_together, end_together, share
 from .tiles import load_tile, outer_add, row_offsets, store_tile
 
 # A product of so many columns and inputs is worth copying A, ROWS of its rows and DEEP of its columns at a time, which
-# stay in L2; STRIDE apart, because rows that are a power of two apart throw each other out of L1. Then tiles of TALL
-# rows, which read less of B for each multiply-add than those of TILE_ROWS, are faster, too.
+# stay in L2; STRIDE apart, because rows that are a power of two apart throw each other out of L1.
 COPY_COLUMNS, COPY_DEPTH, ROWS, DEEP = 512, 64, 96, 1024
 STRIDE = DEEP + 16
-TALL = TILE_ROWS * 3 // 2
 
 # From so many rows for each column on, threads share rows and all of them pack W: 0.34 ms for X (1000, 784) @ W
 # (784, 64), where each reads half of X, and 0.45 by columns, where each reads all of it.

@@ -48,6 +48,9 @@ FEW = 8
 # Rows of A that are brought together where its columns are contiguous, as one narrow tile or two wide ones take them.
 STRIP = 2 * TILE_ROWS
 
+# Rows of the tallest tile of two registers, and of the shortest but a single row.
+TALL, SHORT = TILE_ROWS * 3 // 2, TILE_ROWS // 2
+
 # The row stride of a right-hand matrix that lies in panels, see `pack`.
 PACKED = 0
 
@@ -65,6 +68,12 @@ class Matrix(NamedTuple):
 def below(A: Matrix, i: int) -> Matrix:
     """A from row i on."""
     return Matrix(A.data, A.offset + i * A.row, A.row, A.column)
+
+
+@kernel
+def flipped(A: Matrix) -> Matrix:
+    """A.T, where A lies."""
+    return Matrix(A.data, A.offset, A.column, A.row)
 
 
 def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Matrix, Matrix, Matrix, Matrix], int]:
@@ -89,12 +98,13 @@ def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Ma
     return tiles
 
 
-# 16 accumulators hide the latency of a multiply-add: 8 rows of two registers, 16 rows of one.
-_wide, _wide_half, _wide_row = _make_tiles(TILE_ROWS, 2), _make_tiles(TILE_ROWS // 2, 2), _make_tiles(1, 2)
-_narrow, _narrow_quarter, _narrow_row = _make_tiles(2 * TILE_ROWS, 1), _make_tiles(TILE_ROWS // 2, 1), _make_tiles(1, 1)
+# 16 accumulators hide the latency of a multiply-add: 16 rows of one register. TALL rows of two read less of B for each:
+# a step of 64-100-10 takes 2% less than with 8 rows.
+_wide, _wide_third, _wide_row = _make_tiles(TALL, 2), _make_tiles(SHORT, 2), _make_tiles(1, 2)
+_narrow, _narrow_quarter, _narrow_row = _make_tiles(2 * TILE_ROWS, 1), _make_tiles(SHORT, 1), _make_tiles(1, 1)
 
 
-@kernel
+@noinline
 def multiply_panel(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
     """C = start + A @ B for one panel: up to two registers of columns, any number of rows.
 
@@ -102,7 +112,7 @@ def multiply_panel(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, st
     """
     if columns > lanes(C.data):
         i = _wide(0, rows, columns, depth, A, B, start, C)
-        i = _wide_half(i, rows, columns, depth, A, B, start, C)
+        i = _wide_third(i, rows, columns, depth, A, B, start, C)
         _wide_row(i, rows, columns, depth, A, B, start, C)
     else:
         i = _narrow(0, rows, columns, depth, A, B, start, C)
@@ -134,6 +144,16 @@ def pack(depth: int, begin: int, end: int, columns: int, widest: int, B: Matrix,
 
 
 @kernel
+def copy_strip(rows: int, depth: int, A: Matrix, strip: Array, offset: int) -> None:
+    """Up to STRIP rows of A, whose columns are contiguous, side by side, as [depth][STRIP]."""
+    for k in range(depth):
+        prefetch(A.data, A.offset + k * A.column + STRIP)  # the next strip's
+        for i in range(0, rows, lanes(strip)):
+            x = load_first(A.data, A.offset + k * A.column + i, rows - i, 0.0, 1)
+            store_first(strip, offset + k * STRIP + i, rows - i, x)
+
+
+@kernel
 def transpose(rows: int, columns: int, A: Matrix, C: Matrix) -> None:
     """C = A.T, a square of registers after the other. A and C have contiguous rows."""
     width = lanes(C.data)
@@ -150,13 +170,26 @@ def transpose(rows: int, columns: int, A: Matrix, C: Matrix) -> None:
 
 
 @kernel
-def copy_strip(rows: int, depth: int, A: Matrix, strip: Array, offset: int) -> None:
-    """Up to STRIP rows of A, whose columns are contiguous, side by side, as [depth][STRIP]."""
-    for k in range(depth):
-        prefetch(A.data, A.offset + k * A.column + STRIP)  # the next strip's
-        for i in range(0, rows, lanes(strip)):
-            x = load_first(A.data, A.offset + k * A.column + i, rows - i, 0.0, 1)
-            store_first(strip, offset + k * STRIP + i, rows - i, x)
+def multiply_filled(
+    rows: int, columns: int, wide: int, depth: int, A: Matrix, B: Matrix, zero: Matrix, C: Array
+) -> None:
+    """C[:rows, :wide] = A @ B for a panel of so many columns and an A whose columns are contiguous, the rest zeros.
+
+    Where it leaves fewer lanes empty C.T = B.T @ A.T is made, SHORT of its rows at a time, and brought back: 4 columns
+    of float64, 64 rows, 3.3 to 1.7 us. Sums have the same order. Columns of B that do not exist may be read. C has room
+    for that, too.
+    """
+    most, out = 2 * lanes(C), Matrix(C, 0, wide, 1)
+    high, width, left, right, made = rows, columns, A, B, out
+    few = -(-columns // SHORT) * SHORT
+    turned = lanes(C) < rows and rows <= most and few * most < rows * wide
+    if turned:
+        high, width, left, right, made = few, rows, flipped(B), flipped(A), Matrix(C, rows * wide, most, 1)
+    for i in range(0, rows * wide if columns < wide else 0, lanes(C)):
+        store(C, i, full(C, 0.0, 1))
+    multiply_panel(high, width, depth, left, right, zero, made)
+    if turned:
+        transpose(columns, rows, made, out)
 
 
 @noinline

@@ -25,18 +25,24 @@ def gather(z: Array, begin: int, rows: int, N: int, room: Array) -> None:
 
 
 @kernel
-def exponentials(room: Array, N: int) -> Any:
-    """exp(z - largest) in place of every z; returns the largest z of each row, and the sum of its exponentials."""
-    width = lanes(room)
-    largest, whole = load(room, 0, 1), full(room, 0.0, 1)
+def largest_of(room: Array, N: int) -> Any:
+    """The largest z of each row."""
+    width, largest = lanes(room), load(room, 0, 1)
     for j in range(width, N * width, width):
         z = load(room, j, 1)
         largest = where(z > largest, z, largest)
+    return largest
+
+
+@kernel
+def exponentials(room: Array, N: int, largest: Any) -> Any:
+    """exp(z - largest) in place of every z; returns the sum of each row's."""
+    width, whole = lanes(room), full(room, 0.0, 1)
     for j in range(0, N * width, width):
         e = exp(load(room, j, 1) - largest)
         store(room, j, e)
         whole = whole + e
-    return largest, whole
+    return whole
 
 
 @kernel
@@ -52,8 +58,7 @@ def softmax(z: Array, p: Array, offset: int, rows: int, N: int, room: Array) -> 
     for i in range(0, rows, width):
         begin, high = offset + i * N, min(width, rows - i)
         gather(z, begin, high, N, room)
-        _, whole = exponentials(room, N)
-        factor = 1.0 / whole
+        factor = 1.0 / exponentials(room, N, largest_of(room, N))
         for j in range(0, N * width, width):
             store(room, j, load(room, j, 1) * factor)
         scatter(room, N, p, begin, high)

@@ -63,7 +63,7 @@ def batch_of(layout: Layout, B: int) -> Batch:
 
 def scratch_of(layout: Layout, B: int, inputs: int) -> Scratch:
     """A thread's own, for batches of B rows, of so many inputs."""
-    tile = max(STRIP * WIDEST, 2 * int(layout.layers[0, K_])) * layout.lanes
+    tile = max(STRIP * WIDEST, 8 * layout.lanes, 2 * int(layout.layers[0, K_])) * layout.lanes
     return Scratch(
         tile=aligned(max(tile, layout.room, TALL * DEEP), layout.dtype),
         strips=aligned(max(STRIPS // (B * STRIP), 1) * B * STRIP, layout.dtype),
