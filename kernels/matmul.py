@@ -7,7 +7,7 @@ from .panels import (
     DEPTH,
     PACKED,
     STRIP,
-    TALL,
+    TALLEST,
     Matrix,
     are_few,
     below,
@@ -53,24 +53,24 @@ def _copy_block(rows: int, depth: int, A: Matrix, block: Array) -> None:
 def _multiply_tall(
     rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix, ahead: int
 ) -> int:
-    """C = start + A @ B for a panel of two registers and whole tiles of TALL rows; returns the first row left over.
+    """C = start + A @ B for a panel of two registers and whole tiles of TALLEST rows; returns the first row left over.
 
     Meanwhile the next panel comes to L2, from `ahead` on in B.data: 1024 cubed on one thread, 140 to 148 GFLOP/s. If
     there is little to multiply, C itself is asked for: dZ (1000, 64) @ W.T (64, 784), 0.83 to 0.69 ms.
     """
-    i, step = 0, TALL * B.row // max(rows, 1)
-    while i + TALL <= rows:
-        for r in range(i, i + TALL if depth < DEPTH else i):
+    i, step = 0, TALLEST * B.row // max(rows, 1)
+    while i + TALLEST <= rows:
+        for r in range(i, i + TALLEST if depth < DEPTH else i):
             for j in range(3):  # a row of C may begin anywhere in a line
                 prefetch(C.data, C.offset + r * C.row + j * lanes(C.data))
-        acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, TALL, 2)
-        a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.data, A.row, TALL)
+        acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, TALLEST, 2)
+        a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.data, A.row, TALLEST)
         for _ in range(depth):
             prefetch_later(B.data, ahead)
             acc = outer_add(A.data, a, starts, load(B.data, b, 2), acc)
             a, b, ahead = a + A.column, b + B.row, ahead + step
         store_tile(C.data, C.offset + i * C.row, C.row, columns, acc)
-        i += TALL
+        i += TALLEST
     return i
 
 
