@@ -98,8 +98,8 @@ def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Ma
     return tiles
 
 
-# 16 accumulators hide the latency of a multiply-add: 16 rows of one register. TALLEST rows of two read less of B for each:
-# a step of 64-100-10 takes 2% less than with 8 rows.
+# 16 accumulators hide the latency of a multiply-add: 16 rows of one register. TALLEST rows of two read less of B for
+# each: a step of 64-100-10 takes 2% less than with 8 rows.
 _wide, _wide_third, _wide_row = _make_tiles(TALLEST, 2), _make_tiles(SHORT, 2), _make_tiles(1, 2)
 _narrow, _narrow_quarter, _narrow_row = _make_tiles(2 * TILE_ROWS, 1), _make_tiles(SHORT, 1), _make_tiles(1, 1)
 
@@ -176,8 +176,8 @@ def multiply_filled(
     """C[:rows, :wide] = A @ B for a panel of so many columns and an A whose columns are contiguous, the rest zeros.
 
     Where it leaves fewer lanes empty C.T = B.T @ A.T is made, SHORT of its rows at a time, and brought back: 4 columns
-    of float64, 64 rows, 3.3 to 1.7 us. Sums have the same order. Columns of B may be read up to a multiple of SHORT: values
-    and panels have room for whole registers. C has it for C.T, too.
+    of float64, 64 rows, 3.3 to 1.7 us. Sums have the same order. Columns of B may be read up to a multiple of SHORT:
+    values and panels have room for whole registers. C has it for C.T, too.
     """
     most, out = 2 * lanes(C), Matrix(C, 0, wide, 1)
     high, width, left, right, made = rows, columns, A, B, out
