@@ -25,7 +25,7 @@ def digits() -> tuple[Any, Any]:
 @pytest.mark.parametrize("what", CASES)
 def test_epoch(what: str, digits: tuple[Any, Any], versus: Any) -> None:
     network, batch_size, optimizer = CASES[what]
-    # With seed 0 one hidden unit is so near zero for one row that roundings decide which side it is on. Adam makes 0.01%
+    # With seed 0 one hidden unit is so near zero for one row that roundings decide its side. Adam makes 0.01%
     # of the loss of that, as with one seed of sixteen.
     network, X = network | {"dtype": versus.dtype, "seed": 1}, digits[0].astype(versus.dtype)
     training = {"epochs": EPOCHS, "batch_size": batch_size, "optimizer": optimizer, "learning_rate": 1e-3}
