@@ -97,6 +97,16 @@ def _multiply(
             s = below(C, i)
 
 
+@kernel
+def _own_part(rows: int, columns: int, t: int, threads: int) -> tuple[int, int, int, int]:
+    """Which of so many rows (begin, end) and columns (begin, end) are thread t's: some of what there are more of."""
+    if rows > columns:
+        top, bottom = share(rows, TALL, t, threads)
+        return top, bottom, 0, columns
+    n, end = share(columns, DEEP, t, threads)
+    return 0, rows, n, end
+
+
 @entry
 def matmul_bias(
     t: int,
@@ -112,15 +122,11 @@ def matmul_bias(
     strange: Array,
     words: Array,
 ) -> None:
-    """Thread t's part of z = x @ w + b: rows, or columns where there are more of them. words (WORDS,): its scratch.
+    """Thread t's rows or columns of z = x @ w + b. words (WORDS,): its scratch.
     strange[t]: whether it met numbers for which the product is not right."""
     begin_together(control, t)
     claim_registers(words)
-    top, bottom, n, end = 0, m, 0, N
-    if m > N:
-        top, bottom = share(m, TALL, t, threads)
-    else:
-        n, end = share(N, DEEP, t, threads)
+    top, bottom, n, end = _own_part(m, N, t, threads)
     strange[t] = _strange(x, t, threads) or _strange(w, t, threads)
     A, Z = Matrix(x, top * K, K, 1), Matrix(z, top * N + n, N, 1)
     _multiply(bottom - top, end - n, K, A, Matrix(w, n, N, 1), Matrix(b, n, 0, 1), Z, words)
@@ -152,11 +158,7 @@ def matmul_bias_backward(
     """
     begin_together(control, t)
     claim_registers(words)
-    nothing, top, bottom, k, end = Matrix(zero, 0, 0, 1), 0, m, 0, K
-    if m > K:
-        top, bottom = share(m, TALL, t, threads)
-    else:
-        k, end = share(K, DEEP, t, threads)
+    nothing, (top, bottom, k, end) = Matrix(zero, 0, 0, 1), _own_part(m, K, t, threads)
     strange[t] = _strange(dz, t, threads) or _strange(x, t, threads) or _strange(w, t, threads)
     dZ, dX = Matrix(dz, top * N, N, 1), Matrix(dx, top * K + k, K, 1)
     _multiply(bottom - top, end - k, N, dZ, Matrix(w, k * N, 1, N), nothing, dX, words)

@@ -45,7 +45,7 @@ DEPTH = 256
 # 10,000 rows of 64 float32 in 30 us rather than 170.
 FEW = 8
 
-# Rows of A that are brought together where its columns are contiguous, as one narrow tile or two wide ones take them.
+# Rows of A that are brought together where its columns are contiguous: those of a tile of one register.
 STRIP = 2 * TILE_ROWS
 
 # Rows of the tallest tile of two registers, and of the shortest but a single row.

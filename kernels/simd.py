@@ -31,8 +31,9 @@ def _host_features() -> set[str]:
 FEATURES = _host_features()
 REGISTER_BYTES = 64 if "avx512f" in FEATURES else 32 if "avx2" in FEATURES else 16
 
-# A tile of TILE_ROWS rows of two registers: 16 accumulators where there are 32 registers (AVX-512, NEON), 8 where there
-# are 16. 8 x 2 ran at 350 of 356 GFLOP/s on two AVX-512 cores; 6 x 4 at 300 when W came from L2.
+# A tile of twice so many rows of one register has 16 accumulators where there are 32 registers (AVX-512, NEON), and 8
+# where there are 16; one of half as many again of two registers has 24 or 12, see panels.py. Two registers, because
+# 8 x 2 ran at 350 of 356 GFLOP/s on two AVX-512 cores, and 6 x 4 at 300 when W came from L2.
 TILE_ROWS = 8 if FEATURES & {"avx512f", "neon"} else 4
 
 # Whether one instruction brings the chosen ones of a register's bytes or words together.
