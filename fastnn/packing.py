@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from .architecture import ACTIVATIONS, FROM_INPUT, Architecture
 from .kernels import network as kernel
+from .kernels.digits import DEEP as BYTES
+from .kernels.digits import DIGITS
 from .kernels.matrix_unit import SIDE
 from .kernels.products import DEEP, TALL
 from .kernels.simd import REGISTER_BYTES
@@ -100,12 +102,24 @@ class Layout:
 
     def _words(self, layer: int, B: int) -> int:
         row = self.layers[layer]
+        if self.dtype == np.float64:
+            return self._words_of_digits(B)
         terms = int(row[kernel.TERMS])
         K, N = int(row[kernel.K_]), int(row[kernel.N_])
         columns, deepest = self._padded(N, int(row[kernel.PANEL])), max(_pairs(K), _pairs(N) if layer > 0 else 0)
         weights = 3 * (columns * _pairs(K) if row[kernel.THIRDS] == kernel.WHOLE else DEEP * deepest)
         rows = terms * min(-(-B // TALL) * TALL, ROWS) * deepest
         return WEIGHTS_PLACE + weights + rows + (terms * INPUTS + 3 * columns) * _pairs(B)
+
+    def _words_of_digits(self, B: int) -> int:
+        """The same for the first layer in digits: see `_places` in kernels/fixed_point.py."""
+        row = self.layers[0]
+        tiles = -(-self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) // SIDE)
+        deep, deep_rows = -(-int(row[kernel.K_]) // BYTES), -(-B // BYTES)
+        weights = (tiles if row[kernel.THIRDS] == kernel.WHOLE else 1) * DIGITS * deep
+        rows = min(-(-B // SIDE) * SIDE, ROWS) // SIDE * deep
+        squares = DIGITS + weights + rows + (INPUTS // SIDE + tiles * DIGITS) * deep_rows
+        return squares * SIDE * self.lanes + 2 * tiles * SIDE
 
     def _width(self, left: int, widest: int) -> int:
         """See kernels.panels.panel_width."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,33 +19,39 @@ from .packing import aligned
 Array = NDArray[Any]
 
 # Whole numbers as they are; pixels divided by 255 or 256; halves to 128ths below two.
-FACTORS = (1.0, 1 / 255, 1 / 256, 1 / 128)
+FACTORS = (Fraction(1), Fraction(1, 255), Fraction(1, 256), Fraction(1, 128))
 # Rows that show which factor it may be, and how many zeros there are.
 SAMPLE = 64
 # Of the machine's memory that a copy may take: not of what is free now, or a fit's last digits would depend on it.
 MOST_MEMORY = 1 / 16
 
 
-def encode(X: Array, threads: int, least_density: float = 0.0) -> tuple[Array, float] | None:
+def sample_of(X: Array) -> Array:
+    """SAMPLE rows at most, of which there are some everywhere."""
+    return X[:: -(-len(X) // SAMPLE)]
+
+
+def encode(X: Array, dtype: np.dtype[Any], threads: int) -> tuple[Array, float] | None:
     """X, which `inputs.features` has checked, as bytes (m, K), and the factor that makes features of them: each the
-    nearest float32, or one next to it. None if X is not so, is narrow, has more zeros, or is better not copied."""
+    nearest number of this dtype, or one next to it. None if X is not so, is narrow, or is better not copied."""
     m, K = X.shape
     if K < CHUNK or X.dtype == np.uint8 or is_mapped(X) or m * K > MOST_MEMORY * _memory():
         return None
-    sample = X[:: -(-m // SAMPLE)]
+    sample = sample_of(X)
     out: Array = np.empty(sample.shape, np.uint8)
-    f = _encoded(sample, FACTORS, out, 1)
-    if f == len(FACTORS) or np.count_nonzero(out) < least_density * out.size:
+    f = _encoded(sample, FACTORS, dtype, out, 1)
+    if f == len(FACTORS):
         return None
     out = aligned(m * K, np.dtype(np.uint8), zeros=False).reshape(m, K)
-    return None if _encoded(X, FACTORS[f : f + 1], out, threads) else (out, FACTORS[f])
+    return None if _encoded(X, FACTORS[f : f + 1], dtype, out, threads) else (out, float(FACTORS[f]))
 
 
-def _encoded(X: Array, factors: tuple[float, ...], out: Array, threads: int) -> int:
+def _encoded(X: Array, factors: tuple[Fraction, ...], dtype: np.dtype[Any], out: Array, threads: int) -> int:
     """out = X's bytes by the first of the factors that is right, whose number is returned, or how many there are."""
-    exact = np.array(factors)
-    high = (exact.astype(np.float32).view(np.int32) & -256).view(np.float32)  # times a byte exact in float32
-    numbers = np.stack([1 / exact, high, exact - high], axis=1).astype(np.float32)
+    rounded = np.array(factors, np.float64).astype(dtype)
+    high = (rounded.view(f"i{dtype.itemsize}") & -256).view(dtype)  # times a byte exact
+    low = [float(factor - Fraction(float(first))) for factor, first in zip(factors, high, strict=True)]
+    numbers = np.stack([1 / rounded, high, low], axis=1).astype(dtype)
     control = np.zeros(1, np.int64)
     over_rows(encode_rows, X, threads, numbers.reshape(-1), out.reshape(-1), control)
     return int(control[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from numba import extending, njit, types
@@ -66,6 +66,26 @@ def entry(function: F) -> F:
     part: Any = kernel(function)
     made.get_call_template, made.get_overload = part.get_call_template, part.get_overload
     return cache.keep(made)  # type: ignore[no-any-return]
+
+
+def kernel_by_dtype(single: F, double: F) -> F:
+    """A kernel that is one of two, by the dtype of the first array of floating-point numbers among its arguments; the
+    other one is not compiled."""
+
+    def array_dtypes(arguments: Sequence[Any]) -> Iterator[Any]:
+        for argument in arguments:
+            if isinstance(argument, types.BaseTuple):
+                yield from array_dtypes(argument.types)
+            elif isinstance(argument, types.Array) and isinstance(argument.dtype, types.Float):
+                yield argument.dtype
+
+    def chosen(arguments: Sequence[Any]) -> Any:
+        return single if next(array_dtypes(arguments)) == types.float32 else double
+
+    made: Any = kernel(lambda: None)
+    made.get_call_template = lambda arguments, named: chosen(arguments).get_call_template(arguments, named)
+    made.get_overload = lambda arguments: chosen(arguments).get_overload(arguments)
+    return made  # type: ignore[no-any-return]
 
 
 def intrinsic(function: Callable[..., Any]) -> Any:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from .bytes import as_bytes, bring_bytes
+from .bytes import as_bytes
 from .compile import Array, kernel
 from .lists import Lists
 from .network import BIAS, GRADIENT, INPUT, K_, N_, PANEL, WEIGHTS, Network
@@ -13,11 +13,12 @@ from .rows import Batch, Data, listed
 from .simd import lanes, load, store
 from .sparse import add_columns
 from .steps import Scratch
-from .thirds import PRODUCT, begin_gradients, bring_inputs, in_thirds, thirds_gradient
+from .thirds import bring_inputs, in_thirds
+from .unit_layers import begin_gradients, bring_bytes, unit_gradient
 
 
 @kernel
-def add_thirds(
+def add_on_unit(
     network: Network,
     data: Data,
     layer: int,
@@ -25,13 +26,14 @@ def add_thirds(
     B: int,
     first: int,
     count: int,
+    tile: Array,
     out: Array,
     dw: int,
     fresh: bool,
 ) -> None:
     """dW of a layer on the matrix unit over `count` places of a block of B from `first` on, from dw on; added to what
     is there unless `fresh`."""
-    K, N, words, top = network.layers[layer, K_], network.layers[layer, N_], network.words, 0
+    K, N, top = network.layers[layer, K_], network.layers[layer, N_], 0
     A = Matrix(batch.values, B * network.layers[layer, INPUT] + first * K, 1, K)
     begin_gradients(network, layer, batch.values, B, first, count, 0, N, data.rows.factor)
     while top < K:
@@ -44,9 +46,9 @@ def add_thirds(
             wide = panel_width(out, N - n, network.layers[layer, PANEL])
             for k in range(top, bottom, TALL):
                 some, to = min(TALL, bottom - k), dw + n * K + k * wide
-                thirds_gradient(network, layer, count, k - top, some, n, wide, words, PRODUCT)
+                unit_gradient(network, layer, count, k - top, some, n, wide, tile, 0)
                 for i in range(0, some * wide, lanes(out)):
-                    x = load(words, PRODUCT + i, 1)
+                    x = load(tile, i, 1)
                     store(out, to + i, x if fresh else load(out, to + i, 1) + x)
             n += wide
         top = bottom
@@ -74,7 +76,7 @@ def add_gradients(
         K, N, dw = layers[layer, K_], layers[layer, N_], out0 + layers[layer, WEIGHTS]
         dZ = Matrix(batch.values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
         if in_thirds(network, layer):
-            add_thirds(network, data, layer, batch, B, begin, depth, out, dw, fresh)
+            add_on_unit(network, data, layer, batch, B, begin, depth, scratch.tile, out, dw, fresh)
         elif layer == 0 and listed(data):
             pack(depth, 0, N, N, layers[layer, PANEL], dZ, scratch.packed, 0)
             add_columns(network, columns, first, depth, scratch.packed, out, dw, fresh)

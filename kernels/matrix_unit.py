@@ -20,7 +20,7 @@ from numba.core import cgutils
 from .compile import intrinsic
 from .simd import FEATURES, array_address, bytes_of, call
 
-HAS_MATRIX_UNIT = {"amx-tile", "amx-bf16", "avx512f", "avx512fp16"} <= FEATURES
+HAS_MATRIX_UNIT = {"amx-tile", "amx-bf16", "amx-int8", "avx512f", "avx512fp16"} <= FEATURES
 
 # Rows of a register, and words of a row.
 SIDE = 16
@@ -30,7 +30,7 @@ _FORM = bytes([1, *[0] * 15, *[64, 0] * 8, *[0] * 16, *[16] * 8, *[0] * 8])
 
 
 def runs(array: types.Type) -> bool:
-    return HAS_MATRIX_UNIT and array.dtype == types.float32
+    return HAS_MATRIX_UNIT and array.dtype in (types.float32, types.float64)
 
 
 def _instruct(builder: Any, name: str, arguments: list[Any]) -> None:
@@ -104,16 +104,22 @@ def _move(name: str) -> Any:
 load_register, store_register = _move("tileloadd64"), _move("tilestored64")
 
 
-@intrinsic
-def multiply_registers(typing: Any, like: types.Type, out: types.Type, left: types.Type, right: types.Type) -> Any:
-    """out += left @ right."""
-    numbers = _numbers(out, left, right)
-    if numbers is None:
-        return None
+def _multiply(name: str) -> Any:
+    @intrinsic
+    def multiply(typing: Any, like: types.Type, out: types.Type, left: types.Type, right: types.Type) -> Any:
+        numbers = _numbers(out, left, right)
+        if numbers is None:
+            return None
 
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        if runs(like):
-            _instruct(builder, "tdpbf16ps", numbers)
-        return context.get_dummy_value()
+        def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+            if runs(like):
+                _instruct(builder, name, numbers)
+            return context.get_dummy_value()
 
-    return types.void(like, out, left, right), generate
+        return types.void(like, out, left, right), generate
+
+    return multiply
+
+
+# (like, out, left, right): out += left @ right, of bfloat16 numbers; of bytes and of signed ones.
+multiply_registers, multiply_bytes = _multiply("tdpbf16ps"), _multiply("tdpbusd")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .bytes import as_bytes, bytes_forward
+from .bytes import as_bytes
 from .compile import Array, kernel
 from .finite import finite_numbers
 from .lists import Lists, prefetch_list
@@ -22,6 +22,7 @@ from .network import (
 from .panels import Matrix
 from .passes import forward, layer_forward
 from .sparse import first_layer
+from .unit_layers import bytes_forward
 
 # Rows that pass through a network together in full-batch training and prediction: 128 x 784 float32 are 400 KB of L2.
 BLOCK = 128

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .bytes import as_bytes, bring_bytes
+from .bytes import as_bytes
 from .compile import Array, kernel
 from .lists import Lists, flip
 from .network import (
@@ -30,12 +30,8 @@ from .rows import Batch, Data, listed, prefetch_rows
 from .simd import lanes, load_first, prefetch, store_first
 from .sparse import multiply_lists, scatter_rows
 from .sync import share
-from .thirds import (
-    begin_gradients,
-    bring_inputs,
-    in_thirds,
-    thirds_gradient,
-)
+from .thirds import bring_inputs, in_thirds
+from .unit_layers import begin_gradients, bring_bytes, unit_gradient
 
 # So many numbers before their use gradients are asked for, which come from other cores: 64-100-10, 9.5 to 8 us.
 AHEAD = 1024
@@ -283,7 +279,7 @@ def batch_weights(
         multiply_lists(parts.columns, scratch.cuts[:0], k + part, rows, wide, scratch.packed, n * B, zero, wide, C)
         return 0
     if in_thirds(network, layer):
-        thirds_gradient(network, layer, B, k - top, rows, n, wide, scratch.tile, 0)
+        unit_gradient(network, layer, B, k - top, rows, n, wide, scratch.tile, 0)
         return 0
     strip = Matrix(scratch.strips, (k - top) * B, 1, STRIP)
     if network.layers[layer, K_] <= NARROW:

@@ -50,7 +50,8 @@ from .sync import (
     restore_mode,
     share,
 )
-from .thirds import claim_unit, release_unit, split_weights, with_words
+from .thirds import claim_unit, release_unit, with_words
+from .unit_layers import split_weights
 
 
 @kernel

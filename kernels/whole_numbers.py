@@ -11,21 +11,22 @@ from .bits import CHUNK, load_numbers
 from .compile import Array, entry, intrinsic, kernel
 from .compressing import chunk_of
 from .network import Rows
-from .simd import REGISTER_BYTES, array_address, llvm_multiply_add, splat
+from .simd import REGISTER_BYTES, array_address, bytes_of, llvm_multiply_add, splat
 from .sync import atomic_load, atomic_store, share
 
 _WORD = ir.IntType(32)
 
-# Added to a float32 below 2**22 this rounds it to a whole number, which the sum's bits are more than these.
-_ROUNDER, _DIGITS = 1.5 * 2**23, 0x4B400000
-_MINUS_ZERO = 0x80000000
+# Added to a float32 below 2**22, or a float64 below 2**51, this rounds it to a whole number, which the sum's bits are
+# more than these.
+_ROUNDER, _DIGITS = {32: 1.5 * 2**23, 64: 1.5 * 2**52}, {32: 0x4B400000, 64: 0x4338000000000000}
 
 
 def _rounded(builder: Any, x: Any, factor: list[Any]) -> tuple[Any, Any]:
     """x divided by the factor, as whole numbers, and a mask of those that are not 0 to 255, or do not stand for x: the
-    nearest float32, or one next to it."""
+    nearest number of x's dtype, or one next to it."""
     inverse, high, low = factor
-    integers = ir.VectorType(_WORD, x.type.count)
+    bits = 32 if x.type.element == ir.FloatType() else 64
+    integers = ir.VectorType(ir.IntType(bits), x.type.count)
 
     def words(number: int) -> Any:
         return ir.Constant(integers, [number] * integers.count)
@@ -33,11 +34,11 @@ def _rounded(builder: Any, x: Any, factor: list[Any]) -> tuple[Any, Any]:
     def digits(numbers: Any) -> Any:
         return builder.bitcast(numbers, integers)
 
-    rounder = ir.Constant(x.type, [_ROUNDER] * x.type.count)
-    whole = builder.sub(digits(llvm_multiply_add(builder, x, inverse, rounder)), words(_DIGITS))
+    rounder = ir.Constant(x.type, [_ROUNDER[bits]] * x.type.count)
+    whole = builder.sub(digits(llvm_multiply_add(builder, x, inverse, rounder)), words(_DIGITS[bits]))
     number = builder.sitofp(whole, x.type)
     nearest = llvm_multiply_add(builder, number, high, builder.fmul(number, low))
-    given = builder.select(builder.icmp_unsigned("==", digits(x), words(_MINUS_ZERO)), words(0), digits(x))
+    given = builder.select(builder.icmp_unsigned("==", digits(x), words(1 << (bits - 1))), words(0), digits(x))
     apart = builder.add(builder.sub(given, digits(nearest)), words(1))
     many, far = (builder.icmp_unsigned(">", x, words(most)) for x, most in ((whole, 255), (apart, 2)))
     return whole, builder.or_(many, far)
@@ -55,9 +56,9 @@ def _encode(
 ) -> Any:
     """out[j : j + CHUNK] = the CHUNK numbers of line's dtype at a raw address as bytes; returns whether they can be.
 
-    factors[f:]: one divided by the factor, its first 16 digits, and the others.
+    factors[f:]: one divided by the factor, its first digits, eight fewer than a number has, and the others.
     """
-    lanes = REGISTER_BYTES // 4
+    lanes = REGISTER_BYTES // bytes_of(factors.dtype)
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         start = array_address(builder, context, factors, args[2], args[3])
@@ -65,7 +66,7 @@ def _encode(
         to = array_address(builder, context, out, args[4], args[5])
         wrong = ir.Constant(ir.VectorType(ir.IntType(1), lanes), None)
         for first in range(0, CHUNK, lanes):
-            x = load_numbers(context, builder, args[0], first, lanes, line.dtype, types.float32)
+            x = load_numbers(context, builder, args[0], first, lanes, line.dtype, factors.dtype)
             whole, bad = _rounded(builder, x, factor)
             wrong = builder.or_(wrong, bad)
             numbers = builder.trunc(whole, ir.VectorType(ir.IntType(8), lanes))
@@ -95,7 +96,8 @@ def encode_rows(
 ) -> None:
     """Thread t's rows, of CHUNK numbers or more, as bytes by the first of the factors that all rows are right with.
 
-    line: CHUNK numbers of the rows' dtype. factors: three float32 numbers each, see _encode. out: (m * K,). control[0]:
+    line: CHUNK numbers of the rows' dtype. factors: three numbers each, see _encode, of the dtype
+    that features are to have. out: (m * K,). control[0]:
     which factor it is, or how many there are if it is none; of several factors with one thread only.
     """
     i, end = share(m, 1, t, threads)

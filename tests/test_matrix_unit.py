@@ -89,16 +89,19 @@ def trainer(
         ((784, 10, 10), 300, Replicas, (0,)),
         ((97, 48, 20, 5), 300, Replicas, (0,)),
         ((784, 128, 10), 64, Slices, (0,)),
-        ((LEAST_INPUTS, 64, 4), LEAST_ROWS, Slices, (0,)),
+        ((LEAST_INPUTS, 64, 4), 64, Slices, (0,)),
     ],
 )
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_ways_that_use_it(
-    sizes: tuple[int, ...], batch_size: int | None, way: type[Training], layers: tuple[int, ...]
+    dtype: str, sizes: tuple[int, ...], batch_size: int | None, way: type[Training], layers: tuple[int, ...]
 ) -> None:
-    """Of data that is mostly zeros, too, though it could be compressed."""
-    training = trainer(sizes, batch_size, PIXELS[:, : sizes[0]] * (PIXELS[:, : sizes[0]] > 200))
+    """Of data that is mostly zeros, too, though it could be compressed; in float64 the first layer only."""
+    if dtype == "float64" and batch_size == 33:
+        batch_size = 64
+    training = trainer(sizes, batch_size, PIXELS[:, : sizes[0]] * (PIXELS[:, : sizes[0]] > 200), dtype)
     assert type(training) is way
-    assert training.thirds == layers
+    assert training.thirds == (layers if dtype == "float32" else (0,))
     assert training.network.layers[:, THIRDS].any()
     assert len(training.data.lists.starts) == 0
 
@@ -110,19 +113,20 @@ WIDE = PIXELS[:, :LEAST_INPUTS]
 @pytest.mark.parametrize(
     ("X", "how"),
     [
-        (WIDE, {"dtype": "float64"}),
+        (WIDE * (WIDE > 240), {}),
         ((WIDE / 100).astype(np.float32), {}),
         (WIDE / 100, {}),
         (WIDE[:, 1:], {}),
         (WIDE, {"sparse": True}),
     ],
-    ids=["float64", "float32 features", "float64 features", "few inputs", "without zeros"],
+    ids=["many zeros", "float32 features", "float64 features", "few inputs", "without zeros"],
 )
 def test_networks_that_do_not_use_it(X: Array, how: dict[str, Any], batch_size: int | None) -> None:
-    training = trainer((X.shape[1], 64, 4), batch_size, X, **how)
-    assert not training.thirds
-    assert not training.network.layers[:, THIRDS].any()
-    assert (len(training.data.lists.starts) > 0) == ("sparse" in how)
+    for dtype in ("float32", "float64"):
+        training = trainer((X.shape[1], 64, 4), batch_size, X, dtype, **how)
+        assert not training.thirds
+        assert not training.network.layers[:, THIRDS].any()
+        assert (len(training.data.lists.starts) > 0) == ("sparse" in how or np.count_nonzero(X) < X.size / 8)
 
 
 @on_the_unit
@@ -146,8 +150,10 @@ def test_later_layers_that_do_not_use_it(sizes: tuple[int, ...], batch_size: int
     assert not trainer(sizes, batch_size, (WIDE / 100).astype(dtype), dtype).thirds
 
 
-def test_few_rows_do_not_use_it() -> None:
-    assert not trainer((LEAST_INPUTS, 64, 4), LEAST_ROWS - 1, WIDE).thirds
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_few_rows_do_not_use_it(dtype: str) -> None:
+    for rows, layers in ((LEAST_ROWS[dtype] - 1, ()), (LEAST_ROWS[dtype], (0,) if matrix_unit.available() else ())):
+        assert trainer((LEAST_INPUTS, 64, 4), rows, WIDE, dtype).thirds == layers
 
 
 def test_lists_do_not_use_it() -> None:
@@ -163,14 +169,17 @@ FEW = FLOATS * (PIXELS[:, -LEAST_INPUTS:] < 20)  # of which are not zero
 
 
 @on_the_unit
-@pytest.mark.parametrize("batch_size", [LEAST_ROWS, None])
+@pytest.mark.parametrize("batch_size", [64, None])
 @pytest.mark.parametrize(
     ("X", "sparse"),
     [(FLOATS, "auto"), (FLOATS.astype(np.float64), "auto"), (FLOATS, False), (FEW, False), (WIDE * 1.0, "auto")],
     ids=["float32", "float64", "with zeros", "with many zeros", "whole numbers"],
 )
-def test_floats_that_use_it_as_bytes(X: Array, sparse: bool | str, batch_size: int | None) -> None:
-    training = trainer((LEAST_INPUTS, 64, 4), batch_size, X, sparse=sparse)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_floats_that_use_it_as_bytes(dtype: str, X: Array, sparse: bool | str, batch_size: int | None) -> None:
+    if dtype == "float64" and X.max() <= 1:  # what float32 rounds is another number there
+        X = np.rint(X * 255).astype(np.float64) / 255
+    training = trainer((LEAST_INPUTS, 64, 4), batch_size, X, dtype, sparse)
     assert training.thirds == (0,)
     assert training.coded is not None
     assert training.data.rows.address == training.coded.ctypes.data
@@ -184,7 +193,7 @@ def test_floats_that_use_it_as_bytes(X: Array, sparse: bool | str, batch_size: i
         (FEW, {}),
         (FLOATS, {"dtype": "float64"}),
         (FLOATS, {"hidden": 63}),
-        (FLOATS, {"batch_size": LEAST_ROWS - 1}),
+        (FLOATS, {"batch_size": 31}),
         (FLOATS[:, 1:], {"hidden": 100}),
     ],
     ids=["without zeros", "many zeros", "float64", "few weights", "few rows", "few inputs"],

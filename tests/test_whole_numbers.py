@@ -1,6 +1,7 @@
 """Features that are whole numbers up to 255 times one factor: which are, and that their bytes are those numbers."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,13 @@ IN_FLOAT32: dict[str, tuple[float, Callable[[Array], Array]]] = {
 }
 
 
-def check(X: Array, factor: float, threads: int = 2) -> None:
-    """X's bytes are those numbers that stand for what float32 makes of X."""
-    found = encode(X, threads)
+def coded(X: Array, threads: int = 2, dtype: str = "float32") -> tuple[Array, float] | None:
+    return encode(X, np.dtype(dtype), threads)
+
+
+def check(X: Array, factor: float, threads: int = 2, dtype: str = "float32") -> None:
+    """X's bytes are those numbers that stand for what the dtype makes of X."""
+    found = coded(X, threads, dtype)
     assert found is not None
     assert found[1] == factor
     np.testing.assert_array_equal(found[0], np.rint(X.astype(np.float64) / factor))
@@ -47,9 +52,27 @@ def test_every_way_to_make_pixels_floats(name: str, dtype: str, threads: int) ->
 
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_every_byte_in_the_dtype(factor: float, dtype: str) -> None:
+def test_every_byte_in_the_dtype(factor: Fraction, dtype: str) -> None:
     X = np.resize(np.arange(256), (4, K)) * np.dtype(dtype).type(factor)
-    check(np.vstack([X, X[::-1]]).astype(dtype), factor)
+    check(np.vstack([X, X[::-1]]).astype(dtype), float(factor), dtype=dtype)
+
+
+@pytest.mark.parametrize("factor", FACTORS)
+@pytest.mark.parametrize(
+    "make", [lambda codes, factor: codes * float(factor), lambda codes, factor: codes / float(1 / factor)]
+)
+def test_float64_for_float64(factor: Fraction, make: Callable[[Array, Fraction], Array]) -> None:
+    check(make(CODES, factor), float(factor), dtype="float64")
+
+
+@pytest.mark.parametrize(
+    ("factor", "found"), [(Fraction(1, 255), False), (Fraction(1, 256), True), (Fraction(1), True)]
+)
+def test_float32_for_float64(factor: Fraction, found: bool) -> None:
+    """What is not rounded stands for the same number."""
+    X = CODES * np.float32(factor)
+    assert (coded(X, dtype="float64") is not None) == found
+    assert coded(X) is not None
 
 
 @pytest.mark.parametrize(("m", "K"), [(1, 64), (2, 65), (63, 127), (64, 128), (65, 783), (20000, 64)])
@@ -86,17 +109,18 @@ def test_any_layout(layout: str, dtype: str) -> None:
 
 
 def apart(X: Array, ulps: int) -> Array:
-    """So many float32 numbers away."""
-    moved: Array = (X.view(np.int32) + ulps).view(np.float32)
+    """So many numbers of its dtype away."""
+    moved: Array = (X.view(f"i{X.itemsize}") + ulps).view(X.dtype)
     return moved
 
 
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("ulps", [-1, 1])
-def test_numbers_next_to_the_nearest_count(factor: float, ulps: int) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_next_to_the_nearest_count(dtype: str, factor: Fraction, ulps: int) -> None:
     codes = np.maximum(CODES, 1)
-    X = (codes * factor).astype(np.float32)
-    found = encode(apart(X, ulps), 2)
+    X = (codes / float(1 / factor)).astype(dtype)
+    found = coded(apart(X, ulps), dtype=dtype)
     assert found is not None
     np.testing.assert_array_equal(found[0], codes)
 
@@ -104,10 +128,11 @@ def test_numbers_next_to_the_nearest_count(factor: float, ulps: int) -> None:
 @pytest.mark.parametrize("factor", FACTORS)
 @pytest.mark.parametrize("ulps", [-2, 2])
 @pytest.mark.parametrize("code", [1, 3, 85, 128, 255])
-def test_others_do_not(factor: float, ulps: int, code: int) -> None:
-    X = (CODES * factor).astype(np.float32)
-    X[LAST] = apart((np.array([code]) * factor).astype(np.float32), ulps)[0]
-    assert encode(X, 2) is None
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_others_do_not(dtype: str, factor: Fraction, ulps: int, code: int) -> None:
+    X = (CODES / float(1 / factor)).astype(dtype)
+    X[LAST] = apart((np.array([code]) / float(1 / factor)).astype(dtype), ulps)[0]
+    assert coded(X, dtype=dtype) is None
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -134,16 +159,18 @@ def test_others_do_not(factor: float, ulps: int, code: int) -> None:
 def test_one_number_is_enough(number: float, place: tuple[int, int], dtype: str, threads: int) -> None:
     X = (CODES / 255).astype(dtype)
     X[place] = number
-    assert encode(X, threads) is None
+    assert coded(X, threads) is None
+    assert coded(X, threads, dtype) is None
 
 
 @pytest.mark.parametrize("number", [-0.0, 1e-45, 1e-300, -1e-300])
 def test_zeros_of_float32(number: float) -> None:
     X = CODES / 255
     X[LAST] = number
-    found = encode(X, 2)
+    found = coded(X)
     assert found is not None
     assert found[0][LAST] == 0
+    assert (coded(X, dtype="float64") is not None) == (number == 0)
 
 
 @pytest.mark.parametrize(
@@ -160,32 +187,28 @@ def test_zeros_of_float32(number: float) -> None:
     ids=["hundredths", "normal", "uniform", "narrow", "a column", "bytes already", "once float16"],
 )
 def test_what_is_not_of_this_kind(X: Array) -> None:
-    assert encode(X, 2) is None
-
-
-def test_mostly_zeros() -> None:
-    X = CODES / 255 * (rng.random((m, K)) < 0.1)
-    assert encode(X, 1, least_density=1 / 8) is None
-    assert encode(X, 1, least_density=1 / 16) is not None
+    assert coded(X) is None
+    assert coded(X, dtype="float64") is None
 
 
 def test_a_file_is_not_copied(tmp_path: Path) -> None:
     np.save(tmp_path / "X.npy", CODES / 255)
     X = np.load(tmp_path / "X.npy", mmap_mode="r")
     for view in (X, X[::2], np.asarray(X)):
-        assert encode(view, 1) is None
-    assert encode(X.copy(), 1) is not None
+        assert coded(view, 1) is None
+    assert coded(X.copy(), 1) is not None
 
 
 def test_not_so_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     for shares, copied in ((15, False), (16, True)):
         monkeypatch.setattr(whole_numbers, "_memory", lambda shares=shares: shares * CODES.nbytes)
-        assert (encode(CODES / 255, 1) is not None) == copied
+        assert (coded(CODES / 255, 1) is not None) == copied
 
 
-def test_nothing_else_is_written() -> None:
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_nothing_else_is_written(dtype: str) -> None:
     memory = np.full(CODES.size + 200, 77, np.uint8)
-    assert whole_numbers._encoded(CODES / 255, FACTORS, memory[100:-100], 1) == FACTORS.index(1 / 255)
+    assert whole_numbers._encoded(CODES / 255, FACTORS, np.dtype(dtype), memory[100:-100], 1) == 1
     np.testing.assert_array_equal(memory[100:-100], CODES.ravel())
     assert (memory[:100] == 77).all()
     assert (memory[-100:] == 77).all()

@@ -51,7 +51,8 @@ def _train(dtype: str) -> None:
             net.fit(X, y, epochs=1, batch_size=batch_size, sparse=True, validation=(X, y), verbose=False)
         net.predict(X)
         net.predict(X[:1])
-    encode(np.ones((ROWS, CHUNK), dtype), 1)
+    for kind in ("float32", "float64"):
+        encode(np.ones((ROWS, CHUNK), kind), np.dtype(dtype), 1)
 
 
 def _estimate(dtype: str) -> None:

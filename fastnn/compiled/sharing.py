@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from .. import matrix_unit
 from ..architecture import Architecture
+from ..kernels.digits import DEEPEST
 from ..kernels.network import UINT8
 from ..kernels.rows import BLOCK, Data
 from ..kernels.simd import REGISTER_BYTES
 from ..kernels.sparse import WIDEST
 from ..kernels.steps import Shards
 from ..packing import aligned
+from ..trainer import Plan
 
 Array = NDArray[Any]
 
@@ -23,9 +25,10 @@ Array = NDArray[Any]
 UNEVEN = 1.35
 
 # Inputs and rows of a step from which features that are bytes go through the matrix unit: with 64 and 64 a step takes
-# 0.8 to 0.95 of the time it takes without, with 48 inputs 0.8 to 1.03, with 16 rows 1.1 to 1.3. And how wide other
-# layers are that do: with 256, and 64 rows, 0.82 to 0.93 of the time, with 192 0.9 to 0.97, with 32 rows 0.97 to 1.15.
-LEAST_INPUTS, LEAST_ROWS = 64, 32
+# 0.8 to 0.95 of the time it takes without, with 48 inputs 0.8 to 1.03, with 16 rows 1.1 to 1.3. In float64 with 64 and
+# 64 0.9, with 32 rows 1.1. And how wide other layers are that do: with 256, and 64 rows, 0.82 to 0.93 of the time, with
+# 192 0.9 to 0.97, with 32 rows 0.97 to 1.15.
+LEAST_INPUTS, LEAST_ROWS = 64, {"float32": 32, "float64": 64}
 LEAST_WIDTH, LEAST_ROWS_OF_WIDE = 256, 64
 
 # Bytes of a middle layer's W.T from which threads share its backward pass by columns.
@@ -53,19 +56,23 @@ def sharing(N: int, dtype: np.dtype[Any], threads: int, *, lists: bool) -> tuple
 
 
 def on_matrix_unit(
-    data: Data, architecture: Architecture, rows: int, dtype: np.dtype[Any]
+    data: Data, architecture: Architecture, plan: Plan, m: int, dtype: np.dtype[Any]
 ) -> tuple[bool, tuple[int, ...]]:
-    """Whether features go through the CPU's matrix unit as bytes, and all layers that are made on it, so many rows in a
-    step."""
-    if dtype != np.float32 or rows < LEAST_ROWS or not matrix_unit.available():
+    """Whether features go through the CPU's matrix unit as bytes, and all layers that are made on it, for m rows."""
+    rows = min(plan.batch_size or BLOCK, m)
+    if rows < LEAST_ROWS[dtype.name] or not matrix_unit.available():
         return False, ()
-    dense = len(data.lists.starts) == 0
+    dense, double = len(data.lists.starts) == 0, dtype == np.float64
     as_bytes = dense and data.rows.kind == UINT8 and architecture.sizes[0] >= LEAST_INPUTS
+    if double:
+        as_bytes = as_bytes and max(rows, architecture.sizes[0]) <= DEEPEST
     wide = tuple(
         layer
         for layer, shape in enumerate(architecture.layers)
-        if min(shape) >= LEAST_WIDTH and rows >= LEAST_ROWS_OF_WIDE and (layer > 0 or (dense and not as_bytes))
+        if min(shape) >= LEAST_WIDTH and (layer > 0 or (dense and not as_bytes))
     )
+    if double or rows < LEAST_ROWS_OF_WIDE:
+        wide = ()
     return as_bytes, (0, *wide) if as_bytes else wide
 
 

@@ -52,7 +52,7 @@ class Training(ABC):
         self.none = np.zeros(0, self.dtype)
         self.control = np.zeros(SLOTS, np.int64)
         listed = len(data.lists.starts) > 0
-        self.as_bytes, self.thirds = on_matrix_unit(data, architecture, self.batch_size, self.dtype)
+        self.as_bytes, self.thirds = on_matrix_unit(data, architecture, plan, m, self.dtype)
         made = listed, self.as_bytes, self.thirds
         self.kind = type(self), architecture, self.batch_size, self.dtype, self.optimizer.name, *made
         self.pace = recall(self.kind, threads)

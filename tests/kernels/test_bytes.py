@@ -1,4 +1,4 @@
-"""The first layer on the matrix unit, of features that are bytes, against the reference in float64."""
+"""The first layer on the matrix unit, of features that are bytes, against the reference: see kernels/unit_layers.py."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from fastnn import matrix_unit, reference
 from fastnn.architecture import Architecture
 from fastnn.features import no_lists
-from fastnn.kernels import bytes as of_bytes
 from fastnn.kernels import gradients
 from fastnn.kernels.compile import entry
 from fastnn.kernels.network import BIAS, GRADIENT, PANEL, UINT8, Network, Rows
+from fastnn.kernels.products import DEEP, TALL
 from fastnn.kernels.rows import Batch, Data
-from fastnn.kernels.thirds import claim_unit, release_unit, split_weights, with_words
+from fastnn.kernels.thirds import claim_unit, release_unit, with_words
+from fastnn.kernels.unit_layers import bytes_forward, split_weights
 from fastnn.packing import Layout
 
 Array = NDArray[Any]
@@ -38,15 +39,17 @@ def forward(
     net = with_words(net, words)
     claim_unit(net)
     split_weights(net)
-    of_bytes.bytes_forward(net, rows, numbers, values, len(numbers), part[0], part[1], n, columns)
+    bytes_forward(net, rows, numbers, values, len(numbers), part[0], part[1], n, columns)
     release_unit(net)
 
 
 @entry
-def add_gradient(net: Network, data: Data, batch: Batch, words: Array, part: Array, out: Array, fresh: bool) -> None:
+def add_gradient(
+    net: Network, data: Data, batch: Batch, words: Array, part: Array, tile: Array, out: Array, fresh: bool
+) -> None:
     net = with_words(net, words)
     claim_unit(net)
-    gradients.add_thirds(net, data, 0, batch, len(batch.numbers), part[0], part[1] - part[0], out, 0, fresh)
+    gradients.add_on_unit(net, data, 0, batch, len(batch.numbers), part[0], part[1] - part[0], tile, out, 0, fresh)
     release_unit(net)
 
 
@@ -54,18 +57,18 @@ class Layer:
     """A first layer (K, N) for the matrix unit, between guard zones; results are full of NaN, scratch, too."""
 
     def __init__(self, W: Array, b: Array, guarded: Guarded, whole: bool = False) -> None:
-        (self.K, self.N), self.guarded = W.shape, guarded
-        architecture, dtype = Architecture(W.shape, (), "identity"), np.dtype(np.float32)
-        self.layout = Layout(architecture, dtype, thirds=(0,), whole_thirds=whole, as_bytes=True)
+        (self.K, self.N), self.guarded, self.dtype = W.shape, guarded, W.dtype
+        architecture = Architecture(W.shape, (), "identity")
+        self.layout = Layout(architecture, W.dtype, thirds=(0,), whole_thirds=whole, as_bytes=True)
         layers, params, transposed, zero, *others = self.layout.network([W], [b])
         self.network = Network(layers, *map(guarded, (params, transposed, zero)), *others)
         self.panel, self.starts = int(layers[0, PANEL]), range(0, self.N, int(layers[0, PANEL]))
 
     def blank(self, count: int) -> Array:
-        return self.guarded(np.full(count, np.nan, np.float32))
+        return self.guarded(np.full(count, np.nan, self.dtype))
 
     def words(self, B: int) -> Array:
-        return self.guarded(np.full(self.layout.words(B), np.nan, np.float32))
+        return self.blank(self.layout.words(B))
 
     def part(self, values: Array, B: int) -> Array:
         """Of a batch's values: Z, or dZ, (B, N)."""
@@ -94,10 +97,10 @@ class Layer:
         data = Data(rows_of(X), nothing, nothing, none, out[:0], 0, 0.0, np.zeros(0))
         batch = Batch(values, own, none, out[:0], np.zeros(0), out[:0], none, own[end:])
         for time in range(times):
-            add_gradient(self.network, data, batch, words, part, out, time == 0)
+            add_gradient(self.network, data, batch, words, part, self.blank(TALL * DEEP), out, time == 0)
         assert np.isnan(out[self.layout.layers[0, BIAS] :]).all()
-        dW = np.empty((self.K, self.N), np.float32)
-        self.layout.unpack(out, [dW], [np.empty(self.N, np.float32)])
+        dW = np.empty((self.K, self.N), self.dtype)
+        self.layout.unpack(out, [dW], [np.empty(self.N, self.dtype)])
         return dW
 
 
@@ -116,9 +119,9 @@ def pixels(rng: np.random.Generator) -> Callable[[int, int], tuple[Array, Array]
 
 
 def make_layer(
-    K: int, N: int, guarded: Guarded, rng: np.random.Generator, whole: bool = False
+    K: int, N: int, dtype: np.dtype[Any], guarded: Guarded, rng: np.random.Generator, whole: bool = False
 ) -> tuple[Layer, Array, Array]:
-    W, b = (rng.normal(size=(K, N)) / K**0.5).astype(np.float32), rng.normal(size=N).astype(np.float32)
+    W, b = (rng.normal(size=(K, N)) / K**0.5).astype(dtype), rng.normal(size=N).astype(dtype)
     return Layer(W, b, guarded, whole), W, b
 
 
@@ -126,45 +129,49 @@ def make_layer(
 @pytest.mark.parametrize("N", COLUMNS)
 @pytest.mark.parametrize("K", INPUTS)
 def test_forward_and_gradient(
-    K: int, N: int, B: int, guarded: Guarded, pixels: Callable[..., Any], rng: Any, assert_close: Close
+    K: int, N: int, B: int, dtype: Any, guarded: Guarded, pixels: Callable[..., Any], rng: Any, assert_close: Close
 ) -> None:
-    """As near as sums of float32 numbers of this depth have to be."""
-    layer, W, b = make_layer(K, N, guarded, rng)
+    """As near as sums of this depth have to be."""
+    layer, W, b = make_layer(K, N, dtype, guarded, rng)
     X, numbers = pixels(B, K)
     Z, A = layer.forward(X, numbers, (0, B), (0, N)), X[numbers] * FACTOR
     assert_close(Z, reference.matmul_bias(A, W, b), K + 1, reference.matmul_bias(A, abs(W), abs(b)))
-    dZ = rng.normal(size=(B, N)).astype(np.float32)
+    dZ = rng.normal(size=(B, N)).astype(dtype)
     dW = layer.gradient(X, numbers, dZ, 0, B)
     assert_close(dW, A.T @ dZ, B + 1, A.T @ abs(dZ))
 
 
 @pytest.mark.parametrize(("B", "K", "N"), [(64, 784, 48), (300, 100, 33), (513, 1090, 20)])
-def test_errors_are_those_of_float32(
-    B: int, K: int, N: int, guarded: Guarded, pixels: Callable[..., Any], rng: Any
+def test_errors_are_those_of_the_dtype(
+    B: int, K: int, N: int, dtype: Any, guarded: Guarded, pixels: Callable[..., Any], rng: Any
 ) -> None:
     """One multiply-add after the other has as large ones on average."""
-    layer, W, b = make_layer(K, N, guarded, rng)
+    layer, W, b = make_layer(K, N, dtype, guarded, rng)
     X, numbers = pixels(B, K)
-    A, dZ = X[numbers] * FACTOR, rng.normal(size=(B, N)).astype(np.float32)
+    A, dZ = X[numbers] * FACTOR, rng.normal(size=(B, N)).astype(dtype)
     for found, left, right, start in (
         (layer.forward(X, numbers, (0, B), (0, N)), A, W, b),
         (layer.gradient(X, numbers, dZ, 0, B), A.T, dZ, np.zeros(N)),
     ):
-        exact, plain, narrow = left @ right + start, np.zeros(found.shape, np.float32), left.astype(np.float32)
+        exact, plain, narrow = (
+            left.astype(np.longdouble) @ right + start,
+            np.zeros(found.shape, dtype),
+            left.astype(dtype),
+        )
         for k in range(left.shape[1]):
             plain += narrow[:, k : k + 1] * right[k]
-        errors = [np.sqrt(((result - exact) ** 2).mean()) for result in (found, plain + start.astype(np.float32))]
+        errors = [np.sqrt(((result - exact) ** 2).mean()) for result in (found, plain + start.astype(dtype))]
         assert errors[0] <= 2 * errors[1]
 
 
 @pytest.mark.parametrize(("K", "N"), [(64, 1), (97, 33), (784, 100)])
 @pytest.mark.parametrize("whole", [True, False])
 def test_any_share_of_the_rows_and_columns(
-    whole: bool, K: int, N: int, guarded: Guarded, pixels: Callable[..., Any], rng: Any
+    whole: bool, K: int, N: int, dtype: Any, guarded: Guarded, pixels: Callable[..., Any], rng: Any
 ) -> None:
     """They have the same bits whether they are made together or some at a time. whole: whether W is split before."""
     B = 300
-    layer, _, _ = make_layer(K, N, guarded, rng, whole)
+    layer, _, _ = make_layer(K, N, dtype, guarded, rng, whole)
     X, numbers = pixels(B, K)
     together = layer.forward(X, numbers, (0, B), (0, N))
     parts = layer.forward(X, numbers, (0, 8, 24, 88, 96, B), (*layer.starts, N))
@@ -173,12 +180,12 @@ def test_any_share_of_the_rows_and_columns(
 
 @pytest.mark.parametrize(("K", "N"), [(64, 1), (97, 33), (784, 100), (1090, 17)])
 def test_gradients_of_some_rows_add_up(
-    K: int, N: int, guarded: Guarded, pixels: Callable[..., Any], rng: Any, assert_close: Close
+    K: int, N: int, dtype: Any, guarded: Guarded, pixels: Callable[..., Any], rng: Any, assert_close: Close
 ) -> None:
     B = 150
-    layer, _, _ = make_layer(K, N, guarded, rng)
+    layer, _, _ = make_layer(K, N, dtype, guarded, rng)
     X, numbers = pixels(B, K)
-    dZ = rng.normal(size=(B, N)).astype(np.float32)
+    dZ = rng.normal(size=(B, N)).astype(dtype)
     for begin, end in ((0, 72), (72, B), (80, 83)):
         A, wanted = X[numbers[begin:end]] * FACTOR, dZ[begin:end]
         once = layer.gradient(X, numbers, dZ, begin, end)
@@ -188,9 +195,9 @@ def test_gradients_of_some_rows_add_up(
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_what_is_not_finite_stays_in_its_column(
-    value: float, guarded: Guarded, pixels: Callable[..., Any], rng: Any, assert_close: Close
+    value: float, dtype: Any, guarded: Guarded, pixels: Callable[..., Any], rng: Any, assert_close: Close
 ) -> None:
-    layer, W, b = make_layer(97, 33, guarded, rng)
+    layer, W, b = make_layer(97, 33, dtype, guarded, rng)
     layer.network.params[5 * layer.panel + 7] = value
     X, numbers = pixels(65, 97)
     Z, A, others = layer.forward(X, numbers, (0, 65), (0, 33)), X[numbers] * FACTOR, np.arange(33) != 7

@@ -1,0 +1,267 @@
+"""Numbers of float64 as whole numbers of eight digits, which the matrix unit multiplies by bytes without any rounding.
+
+x = step * (d0 + 256 d1 + ... + 256**7 d7), each digit from -128 to 127. The step is a power of two, one for a column:
+the largest of its numbers has 63 bits. What is lost of the others is 2**-64 of the largest at most, while sums of
+floating-point numbers lose 2**-53 of each. A matrix in digits lies in squares, see fixed_point.py. Where there is no
+matrix unit nothing here is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+
+from .compile import intrinsic
+from .matrix_unit import SIDE, runs
+from .simd import (
+    REGISTER_BYTES,
+    Vector,
+    array_address,
+    bytes_of,
+    call,
+    llvm_first,
+    llvm_multiply_add,
+    llvm_vector,
+    masked_load,
+)
+from .tiles import exchanged
+
+_BYTE, _WORD, _LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+
+# Bytes of a row of a register of the unit, and digits of a number.
+DEEP, DIGITS = 64, 8
+
+# Products of a byte and a digit whose sum is less than 2**31.
+DEEPEST = 1 << 16
+
+# SIDE numbers of float64, as bits: of a fraction, what is added to exponents, and infinity's.
+_NUMBERS = ir.VectorType(_LONG, SIDE)
+_FRACTION, _BIAS = 52, 1023
+_INFINITY = (2 * _BIAS + 1) << _FRACTION
+
+
+def _all(number: int) -> Any:
+    return ir.Constant(_NUMBERS, [number] * SIDE)
+
+
+def _parts(builder: Any, vector: Any, count: int) -> list[Any]:
+    """So many lanes of a vector after the other."""
+    places = [ir.Constant(ir.VectorType(_WORD, count), list(range(i, i + count))) for i in range(0, SIDE, count)]
+    return [builder.shuffle_vector(vector, vector, place) for place in places]
+
+
+# --- steps
+
+
+@intrinsic
+def load_side(typing: Any, array: types.Type, index: types.Type, count: types.Type) -> Any:
+    """The first `count` of as many numbers as a register of the unit has columns, zeros in the other lanes, whose
+    memory is not touched."""
+    vector = Vector(array.dtype, SIDE)
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = array_address(builder, context, sig.args[0], args[0], args[1])
+        mask = llvm_first(builder, args[2], SIDE)
+        return masked_load(builder, address, vector, mask, ir.Constant(llvm_vector(vector), [0.0] * SIDE))
+
+    return vector(array, types.intp, types.intp), generate
+
+
+@intrinsic
+def larger(typing: Any, largest: Vector, x: Vector) -> Any:
+    """The larger of largest and abs(x), compared as bits, which are of the same order: NaN is larger than infinity."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        one, other = (builder.bitcast(vector, _NUMBERS) for vector in args)
+        other = builder.and_(other, _all((1 << 63) - 1))
+        return builder.bitcast(builder.select(builder.icmp_signed(">", one, other), one, other), args[0].type)
+
+    return x(x, x), generate
+
+
+def _exponents(builder: Any, largest: Any) -> Any:
+    """Of numbers a 64th larger, or the last digit would have no room for what the others carry; and not so small that
+    steps would have no inverse."""
+    rounded = builder.add(builder.bitcast(largest, _NUMBERS), _all(1 << (_FRACTION - 6)))
+    exponents, least = builder.lshr(rounded, _all(_FRACTION)), _all(_BIAS // 2)
+    return builder.select(builder.icmp_signed(">", exponents, least), exponents, least)
+
+
+@intrinsic
+def inverse_step(typing: Any, largest: Vector) -> Any:
+    """By what numbers up to `largest` are multiplied to be made digits."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        inverse = builder.sub(_all(2 * _BIAS + 62), _exponents(builder, args[0]))
+        return builder.bitcast(builder.shl(inverse, _all(_FRACTION)), args[0].type)
+
+    return largest(largest), generate
+
+
+@intrinsic
+def step_of_sums(typing: Any, largest: Vector) -> Any:
+    """By what sums of digits are multiplied, see sum_digits; NaN if a number was not finite."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        step = builder.shl(builder.sub(_exponents(builder, args[0]), _all(6)), _all(_FRACTION))
+        finite = builder.icmp_signed("<", builder.bitcast(args[0], _NUMBERS), _all(_INFINITY))
+        nan = _all(_INFINITY + (1 << (_FRACTION - 1)))
+        return builder.bitcast(builder.select(finite, step, nan), args[0].type)
+
+    return largest(largest), generate
+
+
+# --- digits
+
+
+@intrinsic
+def in_digits(typing: Any, x: Vector, inverse: Vector) -> Any:
+    """x * inverse, rounded, as digits, the lowest first."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if not runs(x):
+            return args[0]
+        parts, whole = [], ir.VectorType(_LONG, DIGITS)
+        for part in _parts(builder, builder.fmul(*args), DIGITS):
+            arguments = [part, ir.Constant(whole, None), _BYTE(-1), _WORD(4)]  # all lanes, as the CPU rounds
+            parts.append(call(builder, "llvm.x86.avx512.mask.cvtpd2qq.512", whole, arguments))
+        numbers = builder.shuffle_vector(*parts, ir.Constant(ir.VectorType(_WORD, SIDE), list(range(SIDE))))
+        # Adding 128 to all digits but the last carries; taking it away from each again does not.
+        half = _all(int.from_bytes(bytes([0x80] * (DIGITS - 1) + [0]), "little"))
+        return builder.bitcast(builder.xor(builder.add(numbers, half), half), args[0].type)
+
+    return x(x, x), generate
+
+
+def _swapped(builder: Any, low: Any, high: Any, bits: int, mask: Any) -> list[Any]:
+    """Two rows of words after every other group of so many bits has changed places with its neighbour in the other one.
+    mask: of the groups that stay in `low`."""
+    by, others = ir.Constant(low.type, [bits] * low.type.count), builder.not_(mask)
+    first = builder.or_(builder.and_(low, mask), builder.and_(builder.shl(high, by), others))
+    return [first, builder.or_(builder.and_(builder.lshr(low, by), mask), builder.and_(high, others))]
+
+
+@intrinsic
+def store_digits(
+    typing: Any, words: types.Type, index: types.Type, apart: types.Type, a: Vector, b: Vector, c: Vector, d: Vector
+) -> Any:
+    """A row of a register for every digit, from words[index] on and so far apart: of each column this digit of four
+    numbers."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if not runs(words):
+            return context.get_dummy_value()
+        kind, at = ir.VectorType(_WORD, 2 * SIDE), args[1]
+        rows = [builder.bitcast(row, kind) for row in args[3:]]
+        for bits, number, pairs in ((8, 0x00FF00FF, ((0, 1), (2, 3))), (16, 0x0000FFFF, ((0, 2), (1, 3)))):
+            mask = ir.Constant(kind, [number] * kind.count)
+            for low, high in pairs:
+                rows[low], rows[high] = _swapped(builder, rows[low], rows[high], bits, mask)
+        for first in (0, 1):
+            chosen = ir.Constant(ir.VectorType(_WORD, SIDE), list(range(first, 2 * SIDE, 2)))
+            for row in rows:
+                _store(builder, context, words, args[0], at, builder.shuffle_vector(row, row, chosen))
+                at = builder.add(at, args[2])
+        return context.get_dummy_value()
+
+    return types.void(words, types.intp, types.intp, a, a, a, a), generate
+
+
+@intrinsic
+def sum_digits(typing: Any, words: types.Type, index: types.Type, column: types.Type) -> Any:
+    """A CPU's register of sums, from this column on, of a row at words[index] of registers of the unit, one for each
+    digit: divided by what the last digit counts."""
+    vector = Vector(words.dtype, REGISTER_BYTES // bytes_of(words.dtype))
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        form, worth = llvm_vector(vector), ir.Constant(llvm_vector(vector), [1 / 256] * vector.lanes)
+        start = array_address(builder, context, words, args[0], args[1])
+        numbers = builder.gep(builder.bitcast(start, _WORD.as_pointer()), [args[2]])
+        total = None
+        for digit in range(DIGITS):
+            place = builder.gep(numbers, [_LONG(digit * SIDE * SIDE)])
+            whole = builder.load(builder.bitcast(place, ir.VectorType(_WORD, vector.lanes).as_pointer()))
+            whole.align = 4
+            number = builder.sitofp(whole, form)
+            total = number if total is None else llvm_multiply_add(builder, total, worth, number)
+        return total
+
+    return vector(words, types.intp, types.intp), generate
+
+
+# --- bytes
+
+
+def _load_bytes(builder: Any, address: Any, count: Any, most: int) -> Any:
+    """The first `count` of so many bytes at a raw address, and zeros."""
+    form = ir.VectorType(_BYTE, most)
+    arguments = [builder.inttoptr(address, form.as_pointer()), _WORD(1), llvm_first(builder, count, most)]
+    return call(builder, f"llvm.masked.load.v{most}i8.p0", form, [*arguments, ir.Constant(form, None)])
+
+
+def _store(builder: Any, context: Any, array_type: types.Type, array: Any, index: Any, row: Any) -> None:
+    to = array_address(builder, context, array_type, array, index)
+    builder.store(row, builder.bitcast(to, row.type.as_pointer())).align = bytes_of(array_type.dtype)
+
+
+@intrinsic
+def store_row(typing: Any, array: types.Type, index: types.Type, address: types.Type, count: types.Type) -> Any:
+    """The first `count` of DEEP bytes at a raw address, and zeros, from array[index] on."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if runs(array):
+            _store(builder, context, array, args[0], args[1], _load_bytes(builder, args[2], args[3], DEEP))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, types.intp), generate
+
+
+@intrinsic
+def store_columns(
+    typing: Any,
+    array: types.Type,
+    index: types.Type,
+    apart: types.Type,
+    numbers: types.Type,
+    first: types.Type,
+    last: types.Type,
+    address: types.Type,
+    stride: types.Type,
+    count: types.Type,
+) -> Any:
+    """The first `count` of 16 bytes, and zeros, of DEEP rows numbers[first], numbers[first + 1] and so on, the last one
+    again and again from `last` on, that lie `stride` apart: column after column, `apart` each, from array[index] on.
+
+    Four rows at a time to one register, of whose bytes four of a column become a word; then the bits of the number of a
+    word change places with those of the number of its register.
+    """
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if not runs(array):
+            return context.get_dummy_value()
+        place = array_address(builder, context, numbers, args[3], args[4])
+        most, rows = builder.sub(args[5], args[4]), []
+        for row in range(DEEP):
+            chosen = builder.select(builder.icmp_signed("<", most.type(row), most), most.type(row), most)
+            number = builder.load(builder.gep(place, [chosen]))
+            start = builder.add(args[6], builder.mul(number, args[7]))
+            rows.append(_load_bytes(builder, start, args[8], SIDE))
+        for half in (SIDE, 2 * SIDE):  # joined two by two
+            order = ir.Constant(ir.VectorType(_WORD, 2 * half), list(range(2 * half)))
+            rows = [builder.shuffle_vector(*pair, order) for pair in zip(rows[::2], rows[1::2], strict=True)]
+        turned = ir.Constant(ir.VectorType(_WORD, DEEP), [row * SIDE + k for k in range(SIDE) for row in range(4)])
+        kind = ir.VectorType(_WORD, SIDE)
+        words = [builder.bitcast(builder.shuffle_vector(four, four, turned), kind) for four in rows]
+        for bit in (1, 2, 4, 8):
+            for low in (i for i in range(SIDE) if not i & bit):
+                words[low], words[low | bit] = exchanged(builder, words[low], words[low | bit], bit)
+        at = args[1]
+        for column in words:
+            _store(builder, context, array, args[0], at, column)
+            at = builder.add(at, args[2])
+        return context.get_dummy_value()
+
+    whole = [types.intp] * 2
+    return types.void(array, *whole, numbers, *whole, types.intp, *whole), generate
