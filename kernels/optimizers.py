@@ -141,6 +141,8 @@ def _make_update(step: Callable[..., Any], slots: int) -> Callable[..., None]:
                 store(m, m0 + i, first)
             if slots > 1:
                 store(v, m0 + i, second)
+        if rest == count:  # with masks the rest takes longer than a register
+            return
         i, n = rest, count - rest
         w, dw = load_first(p, p0 + i, n, 0.0, 1), load_first(g, g0 + i, n, 0.0, 1)
         first = load_first(m, m0 + i, n, 0.0, 1) if slots > 0 else dw

@@ -25,13 +25,12 @@ from .optimizers import Move, Rule, update
 from .panels import STRIP, Matrix, below, copy_strip, multiply_filled, pack, panel_width, sum_columns
 from .passes import transpose_rows
 from .penalty import Terms
-from .products import TALL
 from .rows import Batch, Data, listed, prefetch_rows
 from .simd import lanes, load_first, prefetch, store_first
 from .sparse import multiply_lists, scatter_rows
 from .sync import share
-from .thirds import bring_inputs, in_thirds
-from .unit_layers import begin_gradients, bring_bytes, unit_gradient
+from .thirds import in_thirds
+from .thirds_step import thirds_step
 
 # So many numbers before their use gradients are asked for, which come from other cores: 64-100-10, 9.5 to 8 us.
 AHEAD = 1024
@@ -207,9 +206,6 @@ def batch_begin(
 ) -> None:
     """What rows begin..end and columns n..last of dW = A.T @ dZ need: dZ packed, or dW itself if it is scattered."""
     data, batch, B, _ = source
-    if in_thirds(network, layer):
-        begin_gradients(network, layer, batch.values, B, 0, B, n, last, data.rows.factor)
-        return
     if not read_in_place(network, data, layer):
         pack_dz(network, batch, B, layer, n, last, scratch)
     wide = scattered(network, layer)
@@ -234,18 +230,11 @@ def batch_strips(network: Network, source: Any, layer: int, top: int, end: int, 
     Every panel reads them again, and rows of A lie K apart: 128 hidden units, 92 to 117 GFLOP/s. Where that is not far
     it is not worth it: 64-100-10, 58 to 53 us a step on two threads.
     """
-    data, batch, B, _ = source
+    data, _, B, _ = source
     bottom: int = end
     if layer == 0 and listed(data):
         return bottom
-    A = layer_inputs(network, source, layer, scratch)
-    if in_thirds(network, layer):
-        if layer == 0 and as_bytes(network):
-            bottom = bring_bytes(network, data.rows, batch.numbers, batch.ahead, B, top, end)
-        else:
-            bottom = bring_inputs(network, layer, A, B, top, end)
-        return bottom
-    K = network.layers[layer, K_]
+    A, K = layer_inputs(network, source, layer, scratch), network.layers[layer, K_]
     if K <= NARROW:
         return bottom
     bottom = min(end, top + len(scratch.strips) // (B * STRIP) * STRIP)
@@ -277,9 +266,6 @@ def batch_weights(
         if scattered(network, layer) > 0:
             return (k - begin) * wide
         multiply_lists(parts.columns, scratch.cuts[:0], k + part, rows, wide, scratch.packed, n * B, zero, wide, C)
-        return 0
-    if in_thirds(network, layer):
-        unit_gradient(network, layer, B, k - top, rows, n, wide, scratch.tile, 0)
         return 0
     strip = Matrix(scratch.strips, (k - top) * B, 1, STRIP)
     if network.layers[layer, K_] <= NARROW:
@@ -362,7 +348,6 @@ def _make_weights_step(
     begin_layer: Callable[..., None],
     bring_strips: Callable[..., int],
     weights_gradient: Callable[..., int],
-    bias_gradient: Callable[..., None],
 ) -> Callable[..., None]:
     @kernel
     def weights_step(
@@ -377,7 +362,7 @@ def _make_weights_step(
         threads: int,
         scratch: Scratch,
     ) -> None:
-        """Thread t's part of a layer's W and b: a tile's gradient, which stays in L1, then its step."""
+        """Thread t's part of a layer's W: a tile's gradient, which stays in L1, then its step."""
         params, first, second, tile = network.params, memory.first, memory.second, scratch.tile
         K, N, widest = network.layers[layer, K_], network.layers[layer, N_], network.layers[layer, PANEL]
         n0, last = own_columns(network, parts, layer, t, threads)
@@ -385,9 +370,7 @@ def _make_weights_step(
         if layer == 0 and parts.by_columns and scattered(network, layer) == 0:  # all rows of some columns
             first_part, last_part, regions = 0, parts.regions, parts.regions
         tall, most = STRIP, 2 * lanes(tile)
-        if in_thirds(network, layer):
-            tall = TALL
-        elif K <= NARROW and widest == most:  # dW.T is then made a whole tile wide, see multiply_filled
+        if K <= NARROW and widest == most:  # dW.T is then made a whole tile wide, see multiply_filled
             tall = most
         begin, end = own_rows(network, layer, t, threads)
         if n0 < last:
@@ -408,18 +391,63 @@ def _make_weights_step(
                             transpose_rows(network, layer, k, k + rows, n)
                     n += wide
                 top = bottom
-        wide = STRIP * lanes(tile)
-        begin, end = share(N, wide, t, threads)
-        for n in range(begin, end, wide):
-            count, p = min(wide, end - n), network.layers[layer, BIAS] + n
-            bias_gradient(network, source, layer, n, count, scratch)
-            update(move, 0.0, params, p, tile, 0, first, second, p, count)
 
     return weights_step
 
 
-batch_step = _make_weights_step(batch_begin, batch_strips, batch_weights, batch_bias)
-_shards_step = _make_weights_step(shards_begin, shards_strips, shards_weights, shards_bias)
+def _make_biases_step(bias_gradient: Callable[..., None]) -> Callable[..., None]:
+    @kernel
+    def biases_step(
+        network: Network,
+        layer: int,
+        source: Any,
+        move: Move,
+        memory: Memory,
+        t: int,
+        threads: int,
+        scratch: Scratch,
+    ) -> None:
+        """Thread t's part of a layer's b."""
+        N, wide = network.layers[layer, N_], STRIP * lanes(scratch.tile)
+        begin, end = share(N, wide, t, threads)
+        for n in range(begin, end, wide):
+            count, p = min(wide, end - n), network.layers[layer, BIAS] + n
+            bias_gradient(network, source, layer, n, count, scratch)
+            update(move, 0.0, network.params, p, scratch.tile, 0, memory.first, memory.second, p, count)
+
+    return biases_step
+
+
+_batch_weights_step = _make_weights_step(batch_begin, batch_strips, batch_weights)
+_shards_weights_step = _make_weights_step(shards_begin, shards_strips, shards_weights)
+_batch_biases_step, _shards_biases_step = _make_biases_step(batch_bias), _make_biases_step(shards_bias)
+
+
+@kernel
+def batch_step(
+    network: Network,
+    layer: int,
+    source: Any,
+    parts: Parts,
+    move: Move,
+    decay: float,
+    memory: Memory,
+    t: int,
+    threads: int,
+    scratch: Scratch,
+) -> None:
+    """Thread t's part of a layer."""
+    if in_thirds(network, layer):
+        data, batch, B, _ = source
+        n, last = own_columns(network, parts, layer, t, threads)
+        begin, end = own_rows(network, layer, t, threads)
+        if layer == 0 and parts.by_columns:
+            begin, end = 0, network.layers[layer, K_]
+        A = layer_inputs(network, source, layer, scratch)
+        thirds_step(network, layer, data, batch, B, A, begin, end, n, last, move, decay, memory.first, memory.second)
+    else:
+        _batch_weights_step(network, layer, source, parts, move, decay, memory, t, threads, scratch)
+    _batch_biases_step(network, layer, source, move, memory, t, threads, scratch)
 
 
 @kernel
@@ -436,4 +464,5 @@ def shards_step(
 ) -> None:
     """Thread t's part of all layers."""
     for layer in range(len(network.layers) - 1):
-        _shards_step(network, layer, shards, parts, move, decay, memory, t, threads, scratch)
+        _shards_weights_step(network, layer, shards, parts, move, decay, memory, t, threads, scratch)
+        _shards_biases_step(network, layer, shards, move, memory, t, threads, scratch)
