@@ -41,13 +41,23 @@ def from_pair(A: Split, pair: int) -> Split:
 
 
 def make_multiply(meanwhile: Callable[[Any, int, int], None]) -> Callable[..., None]:
-    """A product as `multiply_thirds`, and meanwhile some other work, of `count` numbers, for instructions of the matrix
-    unit leave the rest of a core idle: after every four of them meanwhile(work, done, each) does up to `each` more when
-    `done` are done. The unit's next instructions are within the core's sight only if those are few."""
+    """A product as `multiply_thirds`, and meanwhile some work on `count` registers, for instructions of the matrix unit
+    leave the rest of a core idle: after every four of them meanwhile(work, done, each) does some more, of which `done`
+    are done. The unit's next instructions are within the core's sight only if those are few."""
 
     @kernel
     def wide_part(
-        terms: int, A: Split, B: Split, pairs: int, fresh: bool, out: Array, to: int, work: Any, done: int, each: int
+        terms: int,
+        A: Split,
+        B: Split,
+        pairs: int,
+        fresh: bool,
+        out: Array,
+        to: int,
+        work: Any,
+        count: int,
+        done: int,
+        each: int,
     ) -> int:
         """Half of TALL rows and a panel of two registers; returns how much of the work is done."""
         low = to + DEEP * SIDE
@@ -71,8 +81,9 @@ def make_multiply(meanwhile: Callable[[Any, int, int], None]) -> Callable[..., N
                     multiply_registers(out, 1, 4, 7)
                     multiply_registers(out, 2, 5, 6)
                     multiply_registers(out, 3, 5, 7)
-                    meanwhile(work, done, each)
-                    done += each
+                    if done < count:
+                        meanwhile(work, done, min(each, count - done))
+                        done += each
         store_register(out, to, DEEP, 0)
         store_register(out, to + SIDE, DEEP, 1)
         store_register(out, low, DEEP, 2)
@@ -81,7 +92,17 @@ def make_multiply(meanwhile: Callable[[Any, int, int], None]) -> Callable[..., N
 
     @kernel
     def narrow_part(
-        terms: int, A: Split, B: Split, pairs: int, fresh: bool, out: Array, to: int, work: Any, done: int, each: int
+        terms: int,
+        A: Split,
+        B: Split,
+        pairs: int,
+        fresh: bool,
+        out: Array,
+        to: int,
+        work: Any,
+        count: int,
+        done: int,
+        each: int,
     ) -> int:
         """All TALL rows and a panel of one register."""
         if fresh:
@@ -104,8 +125,9 @@ def make_multiply(meanwhile: Callable[[Any, int, int], None]) -> Callable[..., N
                     multiply_registers(out, 2, 4, 6)
                     load_register(A.words, left + 3 * A.pairs * SIDE, SIDE, 5)
                     multiply_registers(out, 3, 5, 6)
-                    meanwhile(work, done, each)
-                    done += each
+                    if done < count:
+                        meanwhile(work, done, min(each, count - done))
+                        done += each
         store_register(out, to, SIDE, 0)
         store_register(out, to + SQUARE, SIDE, 1)
         store_register(out, to + 2 * SQUARE, SIDE, 2)
@@ -128,13 +150,14 @@ def make_multiply(meanwhile: Callable[[Any, int, int], None]) -> Callable[..., N
     ) -> None:
         done, step = 0, TALL if wide == SIDE else DEEP
         fours = (rows + step - 1) // step * (pairs // SIDE) * (terms * (7 - terms) // 2)
-        each = (count + fours * SIDE - 1) // (fours * SIDE) * SIDE
+        each = (count + fours - 1) // fours
         for i in range(0, rows, step):
             if wide == SIDE:
-                done = narrow_part(terms, from_row(A, i), B, pairs, fresh, out, to + i * wide, work, done, each)
+                done = narrow_part(terms, from_row(A, i), B, pairs, fresh, out, to + i * wide, work, count, done, each)
             else:
-                done = wide_part(terms, from_row(A, i), B, pairs, fresh, out, to + i * wide, work, done, each)
-        meanwhile(work, done, count)
+                done = wide_part(terms, from_row(A, i), B, pairs, fresh, out, to + i * wide, work, count, done, each)
+        if done < count:
+            meanwhile(work, done, count - done)
 
     return multiply
 

@@ -7,8 +7,8 @@ All matrices lie in Network.words, a thread's scratch: what W is split into does
 large, and is half as much again to read; so a panel of W is split where it is used, for all rows of a batch:
 784-512-512-10 took 1105 us a step so, and 1255 where thirds of W and W.T were kept.
 
-In `words` lie, one after the other, a square for each third; a product of FEW_ROWS rows; a panel of W or W.T, or all
-of W; rows of A, or of dZ; rows of A.T; and dZ, to the right of that.
+In `words` lie, one after the other, a square for each third; a product of FEW_ROWS rows, or two of TALL; a panel of W
+or W.T, or all of W; rows of A, or of dZ; rows of A.T; and dZ, to the right of that.
 """
 
 from __future__ import annotations

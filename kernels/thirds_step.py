@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from .bytes import as_bytes, bring_bytes
 from .compile import Array, kernel, noinline
+from .matrix_unit import SIDE
 from .network import K_, N_, PANEL, TERMS, WEIGHTS, Network
 from .optimizers import Move, update
 from .panels import Matrix, panel_width
@@ -16,7 +17,8 @@ from .thirds import PRODUCT, begin_gradients, bring_inputs, brought_gradients, b
 
 
 class Waiting(NamedTuple):
-    """A tile that waits for its step: so many parameters from p on, their gradient in `words` from g on."""
+    """A tile that waits for its step: so many registers of parameters, from p on, and their gradient in `words`, from
+    g on."""
 
     move: Move
     decay: float
@@ -26,15 +28,14 @@ class Waiting(NamedTuple):
     words: Array
     p: int
     g: int
-    numbers: int
+    registers: int
 
 
 @kernel
 def _take_step(tile: Waiting, done: int, each: int) -> None:
-    """On up to so many of a tile's parameters from the `done`-th on."""
-    p, count = tile.p + done, min(each, tile.numbers - done)
-    if count > 0:
-        update(tile.move, tile.decay, tile.params, p, tile.words, tile.g + done, tile.first, tile.second, p, count)
+    """On so many registers of a tile when `done` are done."""
+    p, g = tile.p + done * SIDE, tile.g + done * SIDE
+    update(tile.move, tile.decay, tile.params, p, tile.words, g, tile.first, tile.second, p, each * SIDE)
 
 
 _multiply = make_multiply(_take_step)
@@ -47,7 +48,7 @@ def _next_tile(
     """As thirds_gradient, to `words`, while the step of the tile before is taken."""
     inputs, dZ, words = brought_inputs(network, layer, B), brought_gradients(network, layer, B, n), network.words
     terms = network.layers[layer, TERMS]
-    _multiply(rows, wide, terms, from_row(inputs, k), dZ, inputs.pairs, True, words, to, tile, tile.numbers)
+    _multiply(rows, wide, terms, from_row(inputs, k), dZ, inputs.pairs, True, words, to, tile, tile.registers)
 
 
 @kernel
@@ -61,9 +62,11 @@ def _panels_step(network: Network, layer: int, B: int, top: int, bottom: int, n:
             rows, p = min(TALL, bottom - k), network.layers[layer, WEIGHTS] + n * K + k * wide
             g = places - tile.g
             _next_tile(network, layer, B, k - top, rows, n, wide, g, tile)
-            tile = Waiting(tile.move, tile.decay, tile.params, tile.first, tile.second, tile.words, p, g, rows * wide)
+            tile = Waiting(
+                tile.move, tile.decay, tile.params, tile.first, tile.second, tile.words, p, g, rows * wide // SIDE
+            )
         n += wide
-    _take_step(tile, 0, tile.numbers)
+    _take_step(tile, 0, tile.registers)
 
 
 @kernel
