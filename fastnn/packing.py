@@ -12,6 +12,7 @@ from .architecture import ACTIVATIONS, FROM_INPUT, Architecture
 from .kernels import network as kernel
 from .kernels.digits import DEEP as BYTES
 from .kernels.digits import DIGITS
+from .kernels.fixed_point import SQUARE, WEIGHT_STEPS
 from .kernels.matrix_unit import SIDE
 from .kernels.products import DEEP, TALL
 from .kernels.simd import REGISTER_BYTES
@@ -113,13 +114,13 @@ class Layout:
 
     def _words_of_digits(self, B: int) -> int:
         """The same for the first layer in digits: see `_places` in kernels/fixed_point.py."""
-        row = self.layers[0]
-        tiles = -(-self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) // SIDE)
+        row, tiles = self.layers[0], 1
+        if row[kernel.THIRDS] == kernel.WHOLE:
+            tiles = -(-self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) // SIDE)
         deep, deep_rows = -(-int(row[kernel.K_]) // BYTES), -(-B // BYTES)
-        weights = (tiles if row[kernel.THIRDS] == kernel.WHOLE else 1) * DIGITS * deep
-        rows = min(-(-B // SIDE) * SIDE, ROWS) // SIDE * deep
-        squares = DIGITS + weights + rows + (INPUTS // SIDE + tiles * DIGITS) * deep_rows
-        return squares * SIDE * self.lanes + 2 * tiles * SIDE
+        rows = min(-(-B // SIDE), ROWS // SIDE)
+        squares = (tiles * DIGITS + rows) * deep + (INPUTS // SIDE + DIGITS) * deep_rows
+        return WEIGHT_STEPS + tiles * SIDE + squares * SQUARE
 
     def _width(self, left: int, widest: int) -> int:
         """See kernels.panels.panel_width."""

@@ -35,7 +35,6 @@ def add_on_unit(
     is there unless `fresh`."""
     K, N, top = network.layers[layer, K_], network.layers[layer, N_], 0
     A = Matrix(batch.values, B * network.layers[layer, INPUT] + first * K, 1, K)
-    begin_gradients(network, layer, batch.values, B, first, count, 0, N, data.rows.factor)
     while top < K:
         if layer == 0 and as_bytes(network):
             bottom = bring_bytes(network, data.rows, batch.numbers[first:], batch.ahead[first:], count, top, K)
@@ -44,6 +43,7 @@ def add_on_unit(
         n = 0
         while n < N:
             wide = panel_width(out, N - n, network.layers[layer, PANEL])
+            begin_gradients(network, layer, batch.values, B, first, count, n, min(n + wide, N), data.rows.factor)
             for k in range(top, bottom, TALL):
                 some, to = min(TALL, bottom - k), dw + n * K + k * wide
                 unit_gradient(network, layer, count, k - top, some, n, wide, tile, 0)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .bytes import as_bytes
-from .compile import Array, kernel
+from .compile import Array, kernel, kernel_by_dtype
+from .digits_step import digits_step
 from .lists import Lists, flip
 from .network import (
     BIAS,
@@ -423,6 +424,9 @@ _shards_weights_step = _make_weights_step(shards_begin, shards_strips, shards_we
 _batch_biases_step, _shards_biases_step = _make_biases_step(batch_bias), _make_biases_step(shards_bias)
 
 
+_unit_step = kernel_by_dtype(thirds_step, digits_step)
+
+
 @kernel
 def batch_step(
     network: Network,
@@ -444,7 +448,8 @@ def batch_step(
         if layer == 0 and parts.by_columns:
             begin, end = 0, network.layers[layer, K_]
         A = layer_inputs(network, source, layer, scratch)
-        thirds_step(network, layer, data, batch, B, A, begin, end, n, last, move, decay, memory.first, memory.second)
+        m, v, tile = memory.first, memory.second, scratch.tile
+        _unit_step(network, layer, data, batch, B, A, begin, end, n, last, move, decay, m, v, tile)
     else:
         _batch_weights_step(network, layer, source, parts, move, decay, memory, t, threads, scratch)
     _batch_biases_step(network, layer, source, move, memory, t, threads, scratch)

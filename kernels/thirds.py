@@ -138,7 +138,7 @@ def _whole_panel(network: Network, layer: int, n: int) -> Split:
 
 
 @kernel
-def split_weights(network: Network) -> None:
+def split_weights(network: Network, factor: float) -> None:
     """All of W, of the layers of which all is split before a step."""
     for layer in range(len(network.layers) - 1):
         K, N, n = network.layers[layer, K_], network.layers[layer, N_], 0

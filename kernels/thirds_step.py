@@ -85,8 +85,10 @@ def thirds_step(
     decay: float,
     first: Array,
     second: Array,
+    room: Array,
 ) -> None:
-    """Rows begin..end and columns n..last of a layer's W, over a batch of B whose A.T is given."""
+    """Rows begin..end and columns n..last of a layer's W, over a batch of B whose A.T is given. room: for a tile, see
+    digits_step.py; here tiles lie in `words`."""
     tile, top = Waiting(move, decay, network.params, first, second, network.words, 0, PRODUCT, 0), begin
     begin_gradients(network, layer, batch.values, B, 0, B, n, last, data.rows.factor)
     while top < end:

@@ -13,6 +13,7 @@ from ..csr import CSR
 from ..features import lists_of, no_lists, rows_of
 from ..kernels.network import K_, N_
 from ..kernels.panels import STRIP
+from ..kernels.products import DEEP, TALL
 from ..kernels.rows import Batch, Data
 from ..kernels.sparse import WIDEST
 from ..kernels.steps import Scratch
@@ -64,7 +65,7 @@ def scratch_of(layout: Layout, B: int, inputs: int) -> Scratch:
     """A thread's own, for batches of B rows, of so many inputs."""
     tile = max(STRIP * WIDEST, 8 * layout.lanes, 2 * int(layout.layers[0, K_])) * layout.lanes
     return Scratch(
-        tile=aligned(max(tile, layout.room), layout.dtype),
+        tile=aligned(max(tile, layout.room, TALL * DEEP), layout.dtype),
         strips=aligned(max(STRIPS // (B * STRIP), 1) * B * STRIP, layout.dtype),
         packed=aligned(B * layout.widest, layout.dtype),
         inputs=aligned(B * inputs, layout.dtype),

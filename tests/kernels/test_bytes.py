@@ -38,7 +38,7 @@ def forward(
 ) -> None:
     net = with_words(net, words)
     claim_unit(net)
-    split_weights(net)
+    split_weights(net, rows.factor)
     bytes_forward(net, rows, numbers, values, len(numbers), part[0], part[1], n, columns)
     release_unit(net)
 
