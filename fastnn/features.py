@@ -96,7 +96,8 @@ def over_rows(kernel: Callable[..., None], X: Array, threads: int, *arrays: Arra
     """Run one of the kernels of kernels/compressing.py."""
     (m, K), rows, threads = X.shape, rows_of(X), min(threads, 1 + X.nbytes // WORTH_A_THREAD)
     lines = [aligned(CHUNK, X.dtype) for _ in range(threads)]
-    kernel(0, 1, rows, 0, K, lines[0], *arrays)  # compiles, in the main thread
+    if threads > 1:
+        kernel(0, 1, rows, 0, K, lines[0], *arrays)  # compiles, in the main thread
     workers.run(lambda t: kernel(t, threads, rows, m, K, lines[t], *arrays), threads)
 
 

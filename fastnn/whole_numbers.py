@@ -3,6 +3,7 @@ see kernels/whole_numbers.py."""
 
 from __future__ import annotations
 
+import functools
 import mmap
 import os
 from fractions import Fraction
@@ -39,21 +40,27 @@ def encode(X: Array, dtype: np.dtype[Any], threads: int) -> tuple[Array, float] 
         return None
     sample = sample_of(X)
     out: Array = np.empty(sample.shape, np.uint8)
-    f = _encoded(sample, FACTORS, dtype, out, 1)
+    factors = _factors(dtype)
+    f = _encoded(sample, factors, out, 1)
     if f == len(FACTORS):
         return None
     out = aligned(m * K, np.dtype(np.uint8), zeros=False).reshape(m, K)
-    return None if _encoded(X, FACTORS[f : f + 1], dtype, out, threads) else (out, float(FACTORS[f]))
+    return None if _encoded(X, factors[f : f + 1], out, threads) else (out, float(FACTORS[f]))
 
 
-def _encoded(X: Array, factors: tuple[Fraction, ...], dtype: np.dtype[Any], out: Array, threads: int) -> int:
-    """out = X's bytes by the first of the factors that is right, whose number is returned, or how many there are."""
-    rounded = np.array(factors, np.float64).astype(dtype)
+@functools.cache
+def _factors(dtype: np.dtype[Any]) -> Array:
+    """FACTORS as kernels take them (len(FACTORS), 3)."""
+    rounded = np.array(FACTORS, np.float64).astype(dtype)
     high = (rounded.view(f"i{dtype.itemsize}") & -256).view(dtype)  # times a byte exact
-    low = [float(factor - Fraction(float(first))) for factor, first in zip(factors, high, strict=True)]
-    numbers = np.stack([1 / rounded, high, low], axis=1).astype(dtype)
+    low = [float(factor - Fraction(float(first))) for factor, first in zip(FACTORS, high, strict=True)]
+    return np.stack([1 / rounded, high, low], axis=1).astype(dtype)
+
+
+def _encoded(X: Array, factors: Array, out: Array, threads: int) -> int:
+    """out = X's bytes by the first of the factors that is right, whose number is returned, or how many there are."""
     control = np.zeros(1, np.int64)
-    over_rows(encode_rows, X, threads, numbers.reshape(-1), out.reshape(-1), control)
+    over_rows(encode_rows, X, threads, factors.reshape(-1), out.reshape(-1), control)
     return int(control[0])
 
 

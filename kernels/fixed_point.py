@@ -138,7 +138,7 @@ def split_weights(network: Network, factor: float) -> None:
 @kernel
 def _multiply(A: Squares, i: int, right: int, digit: int) -> None:
     """SIDE rows of A from the i-th on, times SIDE columns whose digits begin at `right`: what is summed for this digit
-    and three more."""
+    and the next three, as far as there are any."""
     words, deep = A.words, A.deep * SQUARE
     left, right = A.at + i // SIDE * deep, right + digit * deep
     clear_sums(words)
@@ -150,13 +150,15 @@ def _multiply(A: Squares, i: int, right: int, digit: int) -> None:
         multiply_bytes(words, 1, 4, 6)
         load_register(words, right + 2 * deep + k, ROW, 7)
         multiply_bytes(words, 2, 4, 7)
-        load_register(words, right + 3 * deep + k, ROW, 5)
-        multiply_bytes(words, 3, 4, 5)
+        if digit + 3 < DIGITS:
+            load_register(words, right + 3 * deep + k, ROW, 5)
+            multiply_bytes(words, 3, 4, 5)
     to = digit * SQUARE
     store_register(words, to, ROW, 0)
     store_register(words, to + SQUARE, ROW, 1)
     store_register(words, to + 2 * SQUARE, ROW, 2)
-    store_register(words, to + 3 * SQUARE, ROW, 3)
+    if digit + 3 < DIGITS:
+        store_register(words, to + 3 * SQUARE, ROW, 3)
 
 
 @kernel

@@ -208,7 +208,8 @@ def test_not_so_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_nothing_else_is_written(dtype: str) -> None:
     memory = np.full(CODES.size + 200, 77, np.uint8)
-    assert whole_numbers._encoded(CODES / 255, FACTORS, np.dtype(dtype), memory[100:-100], 1) == 1
+    factors = whole_numbers._factors(np.dtype(dtype))
+    assert whole_numbers._encoded(CODES / 255, factors, memory[100:-100], 1) == 1
     np.testing.assert_array_equal(memory[100:-100], CODES.ravel())
     assert (memory[:100] == 77).all()
     assert (memory[-100:] == 77).all()
