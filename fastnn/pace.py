@@ -31,6 +31,12 @@ class Pace:
         # that finds all caches cold, so that one trial is not enough.
         self.wins, self.run_since = 0, True
 
+    def copy(self) -> Pace:
+        """With dictionary and set of its own; copy.deepcopy takes 50 us."""
+        pace = copy.copy(self)
+        pace.step_seconds, pace.known = dict(self.step_seconds), set(self.known)
+        return pace
+
     def next(self) -> tuple[int, int]:
         """Threads, and how many steps to take with them."""
         if self.best not in self.known or not self.run_since:
@@ -69,7 +75,7 @@ def recall(kind: Hashable, threads: int) -> Pace:
     """What was learnt of this kind of work before, or nothing yet. What is old is tried again at once; and that fewer
     threads are faster, for a short fit may have been unlucky from beginning to end."""
     ended, pace = _kept.get((kind, threads), (0.0, Pace(threads)))
-    pace = copy.deepcopy(pace)
+    pace = pace.copy()
     pace.until_trial -= time.monotonic() - ended
     if pace.best < threads:
         pace.until_trial = 0.0
@@ -79,6 +85,6 @@ def recall(kind: Hashable, threads: int) -> Pace:
 def keep(kind: Hashable, threads: int, pace: Pace) -> None:
     """For the next work of this kind, with so many threads."""
     _kept.pop((kind, threads), None)
-    _kept[kind, threads] = time.monotonic(), copy.deepcopy(pace)
+    _kept[kind, threads] = time.monotonic(), pace.copy()
     while len(_kept) > KINDS:
         _kept.popitem(last=False)
