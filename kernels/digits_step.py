@@ -6,19 +6,20 @@ from __future__ import annotations
 from .compile import Array, noinline
 from .fixed_point import begin_gradients, bring_bytes, bytes_gradient
 from .matrix_unit import SIDE
-from .network import K_, N_, PANEL, WEIGHTS, Network
+from .network import K_, N_, PANEL, WEIGHTS, Network, Rows
 from .optimizers import Move, update
 from .panels import Matrix, panel_width
 from .products import TALL
-from .rows import Batch, Data
 
 
 @noinline
 def digits_step(
     network: Network,
     layer: int,
-    data: Data,
-    batch: Batch,
+    features: Rows,
+    values: Array,
+    numbers: Array,
+    ahead: Array,
     B: int,
     A: Matrix,
     begin: int,
@@ -34,10 +35,10 @@ def digits_step(
     """As thirds_step. tile: room for one."""
     params, K, N, top = network.params, network.layers[0, K_], network.layers[0, N_], begin
     while top < end:
-        bottom = bring_bytes(network, data.rows, batch.numbers, batch.ahead, B, top, end)
+        bottom = bring_bytes(network, features, numbers, ahead, B, top, end)
         for panel in range(n, last, SIDE):
             wide = panel_width(params, N - panel, network.layers[0, PANEL])
-            begin_gradients(network, 0, batch.values, B, 0, B, panel, min(panel + SIDE, last), data.rows.factor)
+            begin_gradients(network, 0, values, B, 0, B, panel, min(panel + SIDE, last), features.factor)
             for k in range(top, bottom, TALL):
                 rows, p = min(TALL, bottom - k), network.layers[0, WEIGHTS] + panel * K + k * wide
                 bytes_gradient(network, 0, B, k - top, rows, panel, wide, tile, 0)

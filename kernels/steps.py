@@ -447,9 +447,9 @@ def batch_step(
         begin, end = own_rows(network, layer, t, threads)
         if layer == 0 and parts.by_columns:
             begin, end = 0, network.layers[layer, K_]
-        A = layer_inputs(network, source, layer, scratch)
-        m, v, tile = memory.first, memory.second, scratch.tile
-        _unit_step(network, layer, data, batch, B, A, begin, end, n, last, move, decay, m, v, tile)
+        A, m, v, tile = layer_inputs(network, source, layer, scratch), memory.first, memory.second, scratch.tile
+        X, values, numbers, ahead = data.rows, batch.values, batch.numbers, batch.ahead
+        _unit_step(network, layer, X, values, numbers, ahead, B, A, begin, end, n, last, move, decay, m, v, tile)
     else:
         _batch_weights_step(network, layer, source, parts, move, decay, memory, t, threads, scratch)
     _batch_biases_step(network, layer, source, move, memory, t, threads, scratch)

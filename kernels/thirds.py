@@ -31,9 +31,10 @@ from .network import (
     Network,
 )
 from .panels import Matrix, below, panel_width
-from .products import DEEP, SQUARE, TALL, Split, from_pair, from_row, multiply_thirds
+from .products import DEEP, SQUARE, TALL, Split, from_pair, from_row
 from .simd import lanes, load, load_first, store_first
 from .splitting import left_from_columns, left_from_rows, pairs_of, right_from_columns, right_from_rows, right_place
+from .waiting import multiply_meanwhile, none_waits
 
 # Rows of A, and of A.T, that are brought at a time: the fewer they are, the more often panels are split.
 ROWS, INPUTS = 512, 1024
@@ -199,16 +200,17 @@ def multiply_rows(
     N, A = layers[layer, N_], brought_rows(network, layer, B, layers[layer, K_])
     z, near = B * layers[layer + 1, KEPT] + first * N, terms == 1 and rows <= FEW_ROWS
     tall, deep = (rows, NEAR) if near else (TALL, A.pairs)
+    none = none_waits(words)
     while n < last:
         wide = panel_width(network.params, N - n, layers[layer, PANEL])
         W = _part_of_panel(network, layer, n, wide, 0, min(deep, A.pairs))
         for top in range(0, rows, tall):
             some, left = min(tall, rows - top), from_row(A, top)
-            multiply_thirds(some, wide, terms, left, W, min(deep, A.pairs), True, words, PRODUCT)
+            multiply_meanwhile(some, wide, terms, left, W, min(deep, A.pairs), True, words, PRODUCT, none)
             for pair in range(deep, A.pairs, deep):
                 pairs = min(deep, A.pairs - pair)
                 W = _part_of_panel(network, layer, n, wide, pair, pairs)
-                multiply_thirds(some, wide, terms, from_pair(left, pair), W, pairs, False, words, PRODUCT)
+                multiply_meanwhile(some, wide, terms, from_pair(left, pair), W, pairs, False, words, PRODUCT, none)
             _finish(network, layer, factor, values, z + top * N, some, n, min(wide, N - n), wide)
         n += wide
 
@@ -233,7 +235,7 @@ def thirds_backward(
     """dA = dZ @ W.T for rows begin..end of a block of B and so many columns from k on, where a panel of W.T begins."""
     layers, last, width = network.layers, k + columns, lanes(values)
     K, N = layers[layer, K_], layers[layer, N_]
-    left = brought_rows(network, layer, B, N)
+    left, none = brought_rows(network, layer, B, N), none_waits(network.words)
     for first in range(begin, end, ROWS):
         rows, panel = min(ROWS, end - first), k
         left_from_rows(rows, N, Matrix(values, B * layers[layer + 1, GRADIENT] + first * N, N, 1), left)
@@ -242,7 +244,9 @@ def thirds_backward(
             WT = _split_transposed(network, layer, left, panel, wide)
             for top in range(0, rows, TALL):
                 tall = min(TALL, rows - top)
-                multiply_thirds(tall, wide, 3, from_row(left, top), WT, left.pairs, True, network.words, PRODUCT)
+                multiply_meanwhile(
+                    tall, wide, 3, from_row(left, top), WT, left.pairs, True, network.words, PRODUCT, none
+                )
                 for i in range(tall):
                     to = B * layers[layer, GRADIENT] + (first + top + i) * K
                     for j in range(panel, min(panel + wide, last), width):
@@ -282,4 +286,6 @@ def thirds_gradient(
     columns n.., as [input][wide]; as many more may be written as make up TALL."""
     inputs, dZ = brought_inputs(network, layer, rows), brought_gradients(network, layer, rows, n)
     terms = network.layers[layer, TERMS]
-    multiply_thirds(count, wide, terms, from_row(inputs, k), dZ, inputs.pairs, True, out, to)
+    multiply_meanwhile(
+        count, wide, terms, from_row(inputs, k), dZ, inputs.pairs, True, out, to, none_waits(network.words)
+    )
