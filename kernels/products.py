@@ -46,95 +46,6 @@ def make_multiply(meanwhile: Callable[[Any, int, int], None]) -> Callable[..., N
     are done. The unit's next instructions are within the core's sight only if those are few."""
 
     @kernel
-    def wide_part(
-        terms: int,
-        A: Split,
-        B: Split,
-        pairs: int,
-        fresh: bool,
-        out: Array,
-        to: int,
-        work: Any,
-        count: int,
-        done: int,
-        each: int,
-    ) -> int:
-        """Half of TALL rows and a panel of two registers; returns how much of the work is done."""
-        low = to + DEEP * SIDE
-        if fresh:
-            clear_sums(out)
-        else:
-            load_register(out, to, DEEP, 0)
-            load_register(out, to + SIDE, DEEP, 1)
-            load_register(out, low, DEEP, 2)
-            load_register(out, low + SIDE, DEEP, 3)
-        for pair in range(0, pairs, SIDE):
-            for term in range(terms):
-                left = A.at + term * A.apart + pair * SIDE
-                load_register(A.words, left, SIDE, 4)
-                load_register(A.words, left + A.pairs * SIDE, SIDE, 5)
-                for third in range(3 - term):
-                    right = B.at + third * B.apart + pair * DEEP
-                    load_register(B.words, right, SIDE, 6)
-                    load_register(B.words, right + SQUARE, SIDE, 7)
-                    multiply_registers(out, 0, 4, 6)
-                    multiply_registers(out, 1, 4, 7)
-                    multiply_registers(out, 2, 5, 6)
-                    multiply_registers(out, 3, 5, 7)
-                    if done < count:
-                        meanwhile(work, done, min(each, count - done))
-                        done += each
-        store_register(out, to, DEEP, 0)
-        store_register(out, to + SIDE, DEEP, 1)
-        store_register(out, low, DEEP, 2)
-        store_register(out, low + SIDE, DEEP, 3)
-        return done
-
-    @kernel
-    def narrow_part(
-        terms: int,
-        A: Split,
-        B: Split,
-        pairs: int,
-        fresh: bool,
-        out: Array,
-        to: int,
-        work: Any,
-        count: int,
-        done: int,
-        each: int,
-    ) -> int:
-        """All TALL rows and a panel of one register."""
-        if fresh:
-            clear_sums(out)
-        else:
-            load_register(out, to, SIDE, 0)
-            load_register(out, to + SQUARE, SIDE, 1)
-            load_register(out, to + 2 * SQUARE, SIDE, 2)
-            load_register(out, to + 3 * SQUARE, SIDE, 3)
-        for pair in range(0, pairs, SIDE):
-            for term in range(terms):
-                left = A.at + term * A.apart + pair * SIDE
-                for third in range(3 - term):
-                    load_register(B.words, B.at + third * B.apart + pair * SIDE, SIDE, 6)
-                    load_register(A.words, left, SIDE, 4)
-                    multiply_registers(out, 0, 4, 6)
-                    load_register(A.words, left + A.pairs * SIDE, SIDE, 5)
-                    multiply_registers(out, 1, 5, 6)
-                    load_register(A.words, left + 2 * A.pairs * SIDE, SIDE, 4)
-                    multiply_registers(out, 2, 4, 6)
-                    load_register(A.words, left + 3 * A.pairs * SIDE, SIDE, 5)
-                    multiply_registers(out, 3, 5, 6)
-                    if done < count:
-                        meanwhile(work, done, min(each, count - done))
-                        done += each
-        store_register(out, to, SIDE, 0)
-        store_register(out, to + SQUARE, SIDE, 1)
-        store_register(out, to + 2 * SQUARE, SIDE, 2)
-        store_register(out, to + 3 * SQUARE, SIDE, 3)
-        return done
-
-    @kernel
     def multiply(
         rows: int,
         wide: int,
@@ -148,14 +59,48 @@ def make_multiply(meanwhile: Callable[[Any, int, int], None]) -> Callable[..., N
         work: Any,
         count: int,
     ) -> None:
-        done, step = 0, TALL if wide == SIDE else DEEP
+        # Four sums at a time: of 64 rows and a panel of one register, or of half as many and of two.
+        two, step = wide > SIDE, TALL * SIDE // wide
         fours = (rows + step - 1) // step * (pairs // SIDE) * (terms * (7 - terms) // 2)
-        each = (count + fours - 1) // fours
-        for i in range(0, rows, step):
-            if wide == SIDE:
-                done = narrow_part(terms, from_row(A, i), B, pairs, fresh, out, to + i * wide, work, count, done, each)
+        done, each = 0, (count + fours - 1) // fours
+        second, third = (SIDE, DEEP * SIDE) if two else (SQUARE, 2 * SQUARE)
+        for c in range(to, to + rows * wide, step * wide):
+            if fresh:
+                clear_sums(out)
             else:
-                done = wide_part(terms, from_row(A, i), B, pairs, fresh, out, to + i * wide, work, count, done, each)
+                load_register(out, c, wide, 0)
+                load_register(out, c + second, wide, 1)
+                load_register(out, c + third, wide, 2)
+                load_register(out, c + third + second, wide, 3)
+            row = A.pairs * ((c - to) // wide)
+            for pair in range(0, pairs, SIDE):
+                for term in range(terms):
+                    left = A.at + row + term * A.apart + pair * SIDE
+                    load_register(A.words, left, SIDE, 4)
+                    load_register(A.words, left + A.pairs * SIDE, SIDE, 5)
+                    for part in range(3 - term):
+                        right = B.at + part * B.apart + pair * wide
+                        load_register(B.words, right, SIDE, 6)
+                        if two:
+                            load_register(B.words, right + SQUARE, SIDE, 7)
+                            multiply_registers(out, 0, 4, 6)
+                            multiply_registers(out, 1, 4, 7)
+                            multiply_registers(out, 2, 5, 6)
+                            multiply_registers(out, 3, 5, 7)
+                        else:
+                            multiply_registers(out, 0, 4, 6)
+                            load_register(A.words, left + 2 * A.pairs * SIDE, SIDE, 7)
+                            multiply_registers(out, 1, 5, 6)
+                            multiply_registers(out, 2, 7, 6)
+                            load_register(A.words, left + 3 * A.pairs * SIDE, SIDE, 7)
+                            multiply_registers(out, 3, 7, 6)
+                        if done < count:
+                            meanwhile(work, done, min(each, count - done))
+                            done += each
+            store_register(out, c, wide, 0)
+            store_register(out, c + second, wide, 1)
+            store_register(out, c + third, wide, 2)
+            store_register(out, c + third + second, wide, 3)
         if done < count:
             meanwhile(work, done, count - done)
 

@@ -345,10 +345,59 @@ def shards_bias(network: Network, source: Shards, layer: int, n: int, columns: i
     sum_shards(source, network.layers[layer, BIAS] + n, columns, scratch.tile)
 
 
+_unit_step = kernel_by_dtype(thirds_step, digits_step)
+
+
+@kernel
+def batch_on_unit(
+    network: Network,
+    layer: int,
+    source: Any,
+    parts: Parts,
+    move: Move,
+    decay: float,
+    memory: Memory,
+    t: int,
+    threads: int,
+    scratch: Scratch,
+) -> bool:
+    """Thread t's part of a layer's W, if it is made on the matrix unit; returns whether it is."""
+    made: bool = in_thirds(network, layer)
+    if made:
+        data, batch, B, _ = source
+        n, last = own_columns(network, parts, layer, t, threads)
+        begin, end = own_rows(network, layer, t, threads)
+        if layer == 0 and parts.by_columns:
+            begin, end = 0, network.layers[layer, K_]
+        A, m, v, tile = layer_inputs(network, source, layer, scratch), memory.first, memory.second, scratch.tile
+        X, values, numbers, ahead = data.rows, batch.values, batch.numbers, batch.ahead
+        _unit_step(network, layer, X, values, numbers, ahead, B, A, begin, end, n, last, move, decay, m, v, tile)
+    return made
+
+
+@kernel
+def shards_on_unit(
+    network: Network,
+    layer: int,
+    source: Shards,
+    parts: Parts,
+    move: Move,
+    decay: float,
+    memory: Memory,
+    t: int,
+    threads: int,
+    scratch: Scratch,
+) -> bool:
+    """What is summed is not made there."""
+    return False
+
+
 def _make_weights_step(
+    on_unit: Callable[..., bool],
     begin_layer: Callable[..., None],
     bring_strips: Callable[..., int],
     weights_gradient: Callable[..., int],
+    bias_gradient: Callable[..., None],
 ) -> Callable[..., None]:
     @kernel
     def weights_step(
@@ -363,13 +412,15 @@ def _make_weights_step(
         threads: int,
         scratch: Scratch,
     ) -> None:
-        """Thread t's part of a layer's W: a tile's gradient, which stays in L1, then its step."""
+        """Thread t's part of a layer's W and b: a tile's gradient, which stays in L1, then its step."""
         params, first, second, tile = network.params, memory.first, memory.second, scratch.tile
         K, N, widest = network.layers[layer, K_], network.layers[layer, N_], network.layers[layer, PANEL]
         n0, last = own_columns(network, parts, layer, t, threads)
         first_part, last_part, regions = t, t + 1, threads
         if layer == 0 and parts.by_columns and scattered(network, layer) == 0:  # all rows of some columns
             first_part, last_part, regions = 0, parts.regions, parts.regions
+        if on_unit(network, layer, source, parts, move, decay, memory, t, threads, scratch):  # nothing is left of W
+            n0, last_part = last, first_part
         tall, most = STRIP, 2 * lanes(tile)
         if K <= NARROW and widest == most:  # dW.T is then made a whole tile wide, see multiply_filled
             tall = most
@@ -392,67 +443,18 @@ def _make_weights_step(
                             transpose_rows(network, layer, k, k + rows, n)
                     n += wide
                 top = bottom
-
-    return weights_step
-
-
-def _make_biases_step(bias_gradient: Callable[..., None]) -> Callable[..., None]:
-    @kernel
-    def biases_step(
-        network: Network,
-        layer: int,
-        source: Any,
-        move: Move,
-        memory: Memory,
-        t: int,
-        threads: int,
-        scratch: Scratch,
-    ) -> None:
-        """Thread t's part of a layer's b."""
-        N, wide = network.layers[layer, N_], STRIP * lanes(scratch.tile)
+        wide = STRIP * lanes(tile)
         begin, end = share(N, wide, t, threads)
         for n in range(begin, end, wide):
             count, p = min(wide, end - n), network.layers[layer, BIAS] + n
             bias_gradient(network, source, layer, n, count, scratch)
-            update(move, 0.0, network.params, p, scratch.tile, 0, memory.first, memory.second, p, count)
+            update(move, 0.0, params, p, tile, 0, first, second, p, count)
 
-    return biases_step
-
-
-_batch_weights_step = _make_weights_step(batch_begin, batch_strips, batch_weights)
-_shards_weights_step = _make_weights_step(shards_begin, shards_strips, shards_weights)
-_batch_biases_step, _shards_biases_step = _make_biases_step(batch_bias), _make_biases_step(shards_bias)
+    return weights_step
 
 
-_unit_step = kernel_by_dtype(thirds_step, digits_step)
-
-
-@kernel
-def batch_step(
-    network: Network,
-    layer: int,
-    source: Any,
-    parts: Parts,
-    move: Move,
-    decay: float,
-    memory: Memory,
-    t: int,
-    threads: int,
-    scratch: Scratch,
-) -> None:
-    """Thread t's part of a layer."""
-    if in_thirds(network, layer):
-        data, batch, B, _ = source
-        n, last = own_columns(network, parts, layer, t, threads)
-        begin, end = own_rows(network, layer, t, threads)
-        if layer == 0 and parts.by_columns:
-            begin, end = 0, network.layers[layer, K_]
-        A, m, v, tile = layer_inputs(network, source, layer, scratch), memory.first, memory.second, scratch.tile
-        X, values, numbers, ahead = data.rows, batch.values, batch.numbers, batch.ahead
-        _unit_step(network, layer, X, values, numbers, ahead, B, A, begin, end, n, last, move, decay, m, v, tile)
-    else:
-        _batch_weights_step(network, layer, source, parts, move, decay, memory, t, threads, scratch)
-    _batch_biases_step(network, layer, source, move, memory, t, threads, scratch)
+batch_step = _make_weights_step(batch_on_unit, batch_begin, batch_strips, batch_weights, batch_bias)
+_shards_step = _make_weights_step(shards_on_unit, shards_begin, shards_strips, shards_weights, shards_bias)
 
 
 @kernel
@@ -469,5 +471,4 @@ def shards_step(
 ) -> None:
     """Thread t's part of all layers."""
     for layer in range(len(network.layers) - 1):
-        _shards_weights_step(network, layer, shards, parts, move, decay, memory, t, threads, scratch)
-        _shards_biases_step(network, layer, shards, move, memory, t, threads, scratch)
+        _shards_step(network, layer, shards, parts, move, decay, memory, t, threads, scratch)
