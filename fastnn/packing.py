@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .architecture import ACTIVATIONS, FROM_INPUT, Architecture
 from .kernels import network as kernel
-from .kernels.digits import DEEP as BYTES
+from .kernels.byte_rows import ROW_BYTES
 from .kernels.digits import DIGITS
 from .kernels.fixed_point import SQUARE, WEIGHT_STEPS
 from .kernels.matrix_unit import SIDE
@@ -117,7 +117,7 @@ class Layout:
         row, tiles = self.layers[0], 1
         if row[kernel.THIRDS] == kernel.WHOLE:
             tiles = -(-self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) // SIDE)
-        deep, deep_rows = -(-int(row[kernel.K_]) // BYTES), -(-B // BYTES)
+        deep, deep_rows = -(-int(row[kernel.K_]) // ROW_BYTES), -(-B // ROW_BYTES)
         rows = min(-(-B // SIDE), ROWS // SIDE)
         squares = (tiles * DIGITS + rows) * deep + (INPUTS // SIDE + DIGITS) * deep_rows
         return WEIGHT_STEPS + tiles * SIDE + squares * SQUARE

@@ -15,6 +15,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
+from .byte_rows import store_vector
 from .compile import intrinsic
 from .matrix_unit import SIDE, runs
 from .simd import (
@@ -28,12 +29,11 @@ from .simd import (
     llvm_vector,
     masked_load,
 )
-from .tiles import exchanged
 
 _BYTE, _WORD, _LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 
-# Bytes of a row of a register of the unit, and digits of a number.
-DEEP, DIGITS = 64, 7
+# Of a number.
+DIGITS = 7
 
 # Products of a byte and a digit whose sum is less than 2**31.
 DEEPEST = 1 << 16
@@ -164,7 +164,7 @@ def store_digits(
         for first in (0, 1):
             chosen = ir.Constant(ir.VectorType(_WORD, SIDE), list(range(first, 2 * SIDE, 2)))
             for row in rows[: DIGITS - 4 * first]:
-                _store(builder, context, words, args[0], at, builder.shuffle_vector(row, row, chosen))
+                store_vector(builder, context, words, args[0], at, builder.shuffle_vector(row, row, chosen))
                 at = builder.add(at, args[2])
         return context.get_dummy_value()
 
@@ -191,79 +191,3 @@ def sum_digits(typing: Any, words: types.Type, index: types.Type, column: types.
         return total
 
     return vector(words, types.intp, types.intp), generate
-
-
-# --- bytes
-
-
-def _load_bytes(builder: Any, address: Any, count: Any, most: int) -> Any:
-    """The first `count` of so many bytes at a raw address, and zeros."""
-    form = ir.VectorType(_BYTE, most)
-    arguments = [builder.inttoptr(address, form.as_pointer()), _WORD(1), llvm_first(builder, count, most)]
-    return call(builder, f"llvm.masked.load.v{most}i8.p0", form, [*arguments, ir.Constant(form, None)])
-
-
-def _store(builder: Any, context: Any, array_type: types.Type, array: Any, index: Any, row: Any) -> None:
-    to = array_address(builder, context, array_type, array, index)
-    builder.store(row, builder.bitcast(to, row.type.as_pointer())).align = bytes_of(array_type.dtype)
-
-
-@intrinsic
-def store_row(typing: Any, array: types.Type, index: types.Type, address: types.Type, count: types.Type) -> Any:
-    """The first `count` of DEEP bytes at a raw address, and zeros, from array[index] on."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        if runs(array):
-            _store(builder, context, array, args[0], args[1], _load_bytes(builder, args[2], args[3], DEEP))
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, types.intp), generate
-
-
-@intrinsic
-def store_columns(
-    typing: Any,
-    array: types.Type,
-    index: types.Type,
-    apart: types.Type,
-    numbers: types.Type,
-    first: types.Type,
-    last: types.Type,
-    address: types.Type,
-    stride: types.Type,
-    count: types.Type,
-) -> Any:
-    """The first `count` of 16 bytes, and zeros, of DEEP rows numbers[first], numbers[first + 1] and so on, the last one
-    again and again from `last` on, that lie `stride` apart: column after column, `apart` each, from array[index] on.
-
-    Four rows at a time to one register, of whose bytes four of a column become a word; then the bits of the number of a
-    word change places with those of the number of its register.
-    """
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        if not runs(array):
-            return context.get_dummy_value()
-        place = array_address(builder, context, numbers, args[3], args[4])
-        most, rows = builder.sub(args[5], args[4]), []
-        for row in range(DEEP):
-            chosen = builder.select(builder.icmp_signed("<", most.type(row), most), most.type(row), most)
-            number = builder.load(builder.gep(place, [chosen]))
-            start = builder.add(args[6], builder.mul(number, args[7]))
-            rows.append(_load_bytes(builder, start, args[8], SIDE))
-        for half in (SIDE, 2 * SIDE):  # joined two by two
-            order = ir.Constant(ir.VectorType(_WORD, 2 * half), list(range(2 * half)))
-            rows = [builder.shuffle_vector(*pair, order) for pair in zip(rows[::2], rows[1::2], strict=True)]
-        turned = ir.Constant(ir.VectorType(_WORD, DEEP), [row * SIDE + k for k in range(SIDE) for row in range(4)])
-        kind = ir.VectorType(_WORD, SIDE)
-        words = [builder.bitcast(builder.shuffle_vector(four, four, turned), kind) for four in rows]
-        for bit in (1, 2, 4, 8):
-            for low in (i for i in range(SIDE) if not i & bit):
-                words[low], words[low | bit] = exchanged(builder, words[low], words[low | bit], bit)
-        at = args[1]
-        for column in words:
-            _store(builder, context, array, args[0], at, column)
-            at = builder.add(at, args[2])
-        return context.get_dummy_value()
-
-    whole = [types.intp] * 2
-    return types.void(array, *whole, numbers, *whole, types.intp, *whole), generate

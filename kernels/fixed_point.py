@@ -10,21 +10,19 @@ columns; W, or a panel of it; rows of A; rows of A.T; and a panel of dZ.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .arithmetic import multiply_add
+from .byte_rows import ROW_BYTES, store_columns, store_row
 from .compile import Array, kernel, noinline
 from .digits import (
-    DEEP,
     DIGITS,
     in_digits,
     inverse_step,
     larger,
     load_side,
     step_of_sums,
-    store_columns,
     store_digits,
-    store_row,
     sum_digits,
 )
 from .matrix_unit import SIDE, clear_sums, load_register, multiply_bytes, store_register
@@ -34,7 +32,7 @@ from .simd import full, lanes, load, load_first, prefetch_bytes_later, store, st
 from .thirds import INPUTS, ROWS, padded_columns
 
 # Numbers that a row of a square takes, and all of it.
-ROW = DEEP // 8
+ROW = ROW_BYTES // 8
 SQUARE = SIDE * ROW
 
 # Where in `words` the steps of dZ's columns lie, behind the sums of a product, and those of W's.
@@ -53,7 +51,7 @@ class Squares(NamedTuple):
 @kernel
 def _deep(count: int) -> int:
     """Squares of so many bytes."""
-    return (count + DEEP - 1) // DEEP
+    return (count + ROW_BYTES - 1) // ROW_BYTES
 
 
 @kernel
@@ -79,7 +77,7 @@ def _places(network: Network, B: int) -> tuple[int, int, int, int]:
 
 @kernel
 def _four_rows(
-    B: Matrix, k: int, inverse: Array, words: Array, at: int, apart: int, a: int, b: int, c: int, d: int
+    B: Matrix, k: int, inverse: Any, words: Array, at: int, apart: int, a: int, b: int, c: int, d: int
 ) -> None:
     """Rows k to k + 3, so many columns of each, as digits, which are so far apart."""
     start = B.offset + k * B.row
@@ -196,7 +194,7 @@ def _bring_rows(rows: Rows, numbers: Array, begin: int, end: int, K: int, out: S
         to = out.at + i // SIDE * out.deep * SQUARE + i % SIDE * ROW
         address = rows.address + numbers[begin + i] * rows.stride
         for k in range(out.deep):
-            store_row(out.words, to + k * SQUARE, address + k * DEEP, K - k * DEEP)
+            store_row(out.words, to + k * SQUARE, address + k * ROW_BYTES, K - k * ROW_BYTES)
 
 
 @kernel
@@ -242,10 +240,10 @@ def bring_bytes(network: Network, rows: Rows, numbers: Array, ahead: Array, coun
     for part in range(deep):
         for k in range(begin, last, SIDE):
             if (k - begin) % LINE == 0:
-                for i in range(DEEP * part, min(DEEP * (part + 1), len(ahead))):
+                for i in range(ROW_BYTES * part, min(ROW_BYTES * (part + 1), len(ahead))):
                     prefetch_bytes_later(rows.address + ahead[i] * rows.stride + k)
             to, address = at + ((k - begin) // SIDE * deep + part) * SQUARE, rows.address + k
-            store_columns(words, to, ROW, numbers, DEEP * part, count - 1, address, rows.stride, K - k)
+            store_columns(words, to, ROW, numbers, ROW_BYTES * part, count - 1, address, rows.stride, K - k)
     return last
 
 
@@ -254,7 +252,7 @@ def bytes_gradient(
     network: Network, layer: int, rows: int, k: int, count: int, n: int, wide: int, out: Array, to: int
 ) -> None:
     """So many rows of dW over so many rows of a batch, from the k-th input that was brought on, and the panel of
-    columns n.., as [input][wide]; as many more may be written as make up TALL."""
+    columns n.., as [input][wide]."""
     _, _, inputs, at = _places(network, rows)
     A, zero = Squares(network.words, inputs, _deep(rows)), Matrix(network.zero, 0, 0, 1)
     multiply_apart(count, wide, A, k, at, GRADIENT_STEPS, zero, Matrix(out, to, wide, 1))

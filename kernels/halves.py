@@ -7,10 +7,11 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
+from .byte_rows import load_bytes, store_vector, words_of_columns
 from .compile import intrinsic
 from .matrix_unit import SIDE, runs
-from .simd import Vector, array_address, bytes_of, call, llvm_first
-from .tiles import exchanged
+from .simd import Vector
+from .tiles import exchange_all
 
 _BYTE, _HALF, _WORD = ir.IntType(8), ir.IntType(16), ir.IntType(32)
 
@@ -64,26 +65,14 @@ def _from_bytes(builder: Any, numbers: Any) -> Any:
     return builder.select(builder.icmp_unsigned("!=", digits, zero), shifted, zero)
 
 
-def _load_bytes(builder: Any, address: Any, count: Any, most: int) -> Any:
-    """The first `count` of so many bytes at a raw address, and zeros."""
-    form = ir.VectorType(_BYTE, most)
-    arguments = [builder.inttoptr(address, form.as_pointer()), _WORD(1), llvm_first(builder, count, most)]
-    return call(builder, f"llvm.masked.load.v{most}i8.p0", form, [*arguments, ir.Constant(form, None)])
-
-
-def _store(builder: Any, context: Any, array_type: types.Type, array: Any, index: Any, halves: Any) -> None:
-    to = array_address(builder, context, array_type, array, index)
-    builder.store(halves, builder.bitcast(to, halves.type.as_pointer())).align = bytes_of(array_type.dtype)
-
-
 @intrinsic
 def store_row(typing: Any, array: types.Type, index: types.Type, address: types.Type, count: types.Type) -> Any:
     """The first `count` of 32 bytes at a raw address, and zeros, from array[index] on."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         if runs(array):
-            loaded = _load_bytes(builder, args[2], args[3], 2 * SIDE)
-            _store(builder, context, array, args[0], args[1], _from_bytes(builder, loaded))
+            loaded = load_bytes(builder, args[2], args[3], 2 * SIDE)
+            store_vector(builder, context, array, args[0], args[1], _from_bytes(builder, loaded))
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, types.intp), generate
@@ -104,37 +93,20 @@ def store_columns(
 ) -> Any:
     """The first `count` of 16 bytes, and zeros, of 32 rows numbers[first], numbers[first + 1] and so on, the last one
     again and again from `last` on, that lie `stride` apart: column after column, `apart` each, in pairs, from
-    array[index] on.
-
-    Four rows at a time to one register, of whose 64 bytes four of a column become a word; then three bits of the
-    number of a word change places with the number of its register.
-    """
+    array[index] on."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         if not runs(array):
             return context.get_dummy_value()
-        place = array_address(builder, context, numbers, args[3], args[4])
-        most, rows = builder.sub(args[5], args[4]), []
-        for row in PAIRED:
-            chosen = builder.select(builder.icmp_signed("<", most.type(row), most), most.type(row), most)
-            number = builder.load(builder.gep(place, [chosen]))
-            start = builder.add(args[6], builder.mul(number, args[7]))
-            rows.append(_load_bytes(builder, start, args[8], SIDE))
-        for half in (SIDE, 2 * SIDE):  # joined two by two
-            order = ir.Constant(ir.VectorType(_WORD, 2 * half), list(range(2 * half)))
-            rows = [builder.shuffle_vector(*pair, order) for pair in zip(rows[::2], rows[1::2], strict=True)]
         columns = [2 * (word % 8) + word // 8 for word in range(SIDE)]
-        turned = ir.Constant(ir.VectorType(_WORD, 4 * SIDE), [row * SIDE + k for k in columns for row in range(4)])
-        words = [_words(builder, builder.shuffle_vector(four, four, turned)) for four in rows]
-        for bit in (1, 2, 4):
-            for low in (i for i in range(8) if not i & bit):
-                words[low], words[low | bit] = exchanged(builder, words[low], words[low | bit], bit)
+        words = words_of_columns(context, builder, numbers, args[3:], PAIRED, columns)
+        exchange_all(builder, words)
         at = args[1]
         for k in range(SIDE):
             both = builder.bitcast(words[k // 2], ir.VectorType(_BYTE, 4 * SIDE))
             chosen = [2 * SIDE * (k % 2) + i for i in range(2 * SIDE)]
             column = builder.shuffle_vector(both, both, ir.Constant(ir.VectorType(_WORD, 2 * SIDE), chosen))
-            _store(builder, context, array, args[0], at, _from_bytes(builder, column))
+            store_vector(builder, context, array, args[0], at, _from_bytes(builder, column))
             at = builder.add(at, args[2])
         return context.get_dummy_value()
 

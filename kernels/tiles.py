@@ -184,16 +184,23 @@ def exchanged(builder: Any, low: Any, high: Any, bit: int) -> list[Any]:
     ]
 
 
+def exchange_all(builder: Any, rows: list[Any]) -> None:
+    """The same with one bit of the rows' numbers after the other, and the lowest of the columns': as many rows as there
+    are columns are transposed."""
+    bit = 1
+    while bit < len(rows):
+        for low in (row for row in range(len(rows)) if not row & bit):
+            rows[low], rows[low | bit] = exchanged(builder, rows[low], rows[low | bit], bit)
+        bit *= 2
+
+
 @intrinsic
 def transposed(typing: Any, tile: Any) -> Any:
     """A square tile's transpose, in registers: one bit of row and column numbers changes places after the other."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        rows, bit = cgutils.unpack_tuple(builder, args[0]), 1
-        while bit < tile.count:
-            for low in (row for row in range(tile.count) if not row & bit):
-                rows[low], rows[low | bit] = exchanged(builder, rows[low], rows[low | bit], bit)
-            bit *= 2
+        rows = list(cgutils.unpack_tuple(builder, args[0]))
+        exchange_all(builder, rows)
         return context.make_tuple(builder, tile, rows)
 
     return tile(tile), generate

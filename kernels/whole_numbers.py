@@ -96,9 +96,9 @@ def encode_rows(
 ) -> None:
     """Thread t's rows, of CHUNK numbers or more, as bytes by the first of the factors that all rows are right with.
 
-    line: CHUNK numbers of the rows' dtype. factors: three numbers each, see _encode, of the dtype
-    that features are to have. out: (m * K,). control[0]:
-    which factor it is, or how many there are if it is none; of several factors with one thread only.
+    line: CHUNK numbers of the rows' dtype. factors: three numbers each, see _encode, of the dtype that features are to
+    have. out: (m * K,). control[0]: which factor it is, or how many there are if it is none; of several factors with
+    one thread only.
     """
     i, end = share(m, 1, t, threads)
     begin = i

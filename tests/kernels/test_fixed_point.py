@@ -12,8 +12,9 @@ from fastnn import matrix_unit
 from fastnn.architecture import Architecture
 from fastnn.compiled.memory import data_of
 from fastnn.compiled.sharing import on_matrix_unit
+from fastnn.kernels.byte_rows import ROW_BYTES
 from fastnn.kernels.compile import entry
-from fastnn.kernels.digits import DEEP, DEEPEST, DIGITS
+from fastnn.kernels.digits import DEEPEST, DIGITS
 from fastnn.kernels.fixed_point import SQUARE, Squares, multiply_apart, take_apart
 from fastnn.kernels.matrix_unit import SIDE, claim_registers, release_registers
 from fastnn.kernels.panels import Matrix
@@ -38,7 +39,7 @@ def apart(B: Array, depth: int, columns: int, row: int, words: Array) -> None:
 def multiply(rows: int, B: Array, depth: int, columns: int, words: Array, b: Array, out: Array) -> None:
     """A lies in `words` behind the digits."""
     claim_registers(words)
-    deep = (depth + DEEP - 1) // DEEP
+    deep = (depth + ROW_BYTES - 1) // ROW_BYTES
     take_apart(depth, columns, Matrix(B, 0, columns, 1), 1.0, words, STEPS, PLACE)
     A = Squares(words, PLACE + DIGITS * deep * SQUARE, deep)
     multiply_apart(rows, columns, A, 0, PLACE, STEPS, Matrix(b, 0, 0, 1), Matrix(out, 0, columns, 1))
@@ -46,7 +47,7 @@ def multiply(rows: int, B: Array, depth: int, columns: int, words: Array, b: Arr
 
 
 def squares_of(depth: int) -> int:
-    return -(-depth // DEEP)
+    return -(-depth // ROW_BYTES)
 
 
 def in_digits(B: Array, guarded: Guarded) -> tuple[Array, Array]:
