@@ -31,6 +31,10 @@ def _host_features() -> set[str]:
 FEATURES = _host_features()
 REGISTER_BYTES = 64 if "avx512f" in FEATURES else 32 if "avx2" in FEATURES else 16
 
+# Whether masks have registers of their own, and a masked store costs no more than another: with AVX2 it takes 12 cycles
+# and more on CPUs of AMD.
+HAS_MASKS = "avx512f" in FEATURES
+
 # A tile of twice so many rows of one register has 16 accumulators where there are 32 registers (AVX-512, NEON), and 8
 # where there are 16; one of half as many again of two registers has 24 or 12, see panels.py. Two registers, because
 # 8 x 2 ran at 350 of 356 GFLOP/s on two AVX-512 cores, and 6 x 4 at 300 when W came from L2.
@@ -248,6 +252,54 @@ def masked_store(builder: Any, address: Any, vector: Vector, mask: Any, value: A
     call(builder, f"llvm.masked.store.{suffix(form)}.p0", ir.VoidType(), arguments)
 
 
+def store_lanes(builder: Any, vector: Vector, addresses: list[Any], count: Any, values: list[Any]) -> None:
+    """For LLVM: the first `count` lanes of each value go to its address; the rest of memory is not touched."""
+    if HAS_MASKS:
+        mask = llvm_first(builder, count, vector.lanes)
+        for address, value in zip(addresses, values, strict=True):
+            masked_store(builder, address, vector, mask, value)
+        return
+    # All of them, or the half, the quarter and so on that `count` is the sum of.
+    with builder.if_else(builder.icmp_signed(">=", count, count.type(vector.lanes))) as (whole, part):
+        with whole:
+            _store_all(builder, vector, addresses, values)
+        with part:
+            zero, half = count.type(0), vector.lanes // 2
+            count = builder.select(builder.icmp_signed(">", count, zero), count, zero)
+            while half:
+                low, high = (_half(builder, values, begin, half) for begin in (0, half))
+                behind = [builder.gep(address, [count.type(half)]) for address in addresses]
+                before = builder.block
+                with builder.if_then(builder.icmp_signed("!=", builder.and_(count, count.type(half)), zero)):
+                    _store_all(builder, vector, addresses, low)
+                    stored = builder.block
+                addresses = _joined(builder, before, addresses, stored, behind)
+                values = _joined(builder, before, low, stored, high)
+                half //= 2
+
+
+def _store_all(builder: Any, vector: Vector, addresses: list[Any], values: list[Any]) -> None:
+    for address, value in zip(addresses, values, strict=True):
+        stored = builder.store(value, builder.bitcast(address, value.type.as_pointer()))
+        stored.align = bytes_of(vector.dtype)
+
+
+def _half(builder: Any, values: list[Any], begin: int, count: int) -> list[Any]:
+    chosen = ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(begin, begin + count)))
+    return [builder.shuffle_vector(value, value, chosen) for value in values]
+
+
+def _joined(builder: Any, before: Any, values: list[Any], after: Any, others: list[Any]) -> list[Any]:
+    """The values if the block `before` was left last, or the others, if it was `after`."""
+    made = []
+    for value, other in zip(values, others, strict=True):
+        phi = builder.phi(value.type)
+        phi.add_incoming(value, before)
+        phi.add_incoming(other, after)
+        made.append(phi)
+    return made
+
+
 @intrinsic
 def load_first(
     typing: Any, array: types.Type, index: types.Type, count: types.Type, fill: types.Type, registers: types.Type
@@ -271,7 +323,7 @@ def store_first(typing: Any, array: types.Type, index: types.Type, count: types.
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         address = array_address(builder, context, sig.args[0], args[0], args[1])
-        masked_store(builder, address, vector, llvm_first(builder, args[2], vector.lanes), args[3])
+        store_lanes(builder, vector, [address], args[2], [args[3]])
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, vector), generate

@@ -10,6 +10,7 @@ from numba.core import cgutils
 
 from .compile import intrinsic
 from .simd import (
+    HAS_MASKS,
     REGISTER_BYTES,
     Vector,
     bytes_of,
@@ -19,6 +20,7 @@ from .simd import (
     masked_load,
     masked_store,
     splat,
+    store_lanes,
     vector_of,
 )
 
@@ -65,11 +67,12 @@ def store_tile(
     """Every row's first `columns` lanes go to flat `index` and on, `stride` apart."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
-        mask = llvm_first(builder, args[3], tile.dtype.lanes)
-        for row in cgutils.unpack_tuple(builder, args[4]):
-            masked_store(builder, builder.gep(data, [at]), tile.dtype, mask, row)
+        data, at, places = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1], []
+        rows = cgutils.unpack_tuple(builder, args[4])
+        for _ in rows:
+            places.append(builder.gep(data, [at]))
             at = builder.add(at, args[2])
+        store_lanes(builder, tile.dtype, places, args[3], rows)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.intp, types.intp, tile), generate
@@ -165,8 +168,12 @@ def store_square(
         whole = llvm_first(builder, args[4], tile.dtype.lanes)
         for row, value in enumerate(cgutils.unpack_tuple(builder, args[5])):
             here = builder.icmp_signed(">", args[3], args[3].type(row))
-            mask = builder.and_(whole, splat(builder, here, tile.dtype.lanes))
-            masked_store(builder, builder.gep(data, [at]), tile.dtype, mask, value)
+            place = builder.gep(data, [at])
+            if HAS_MASKS:
+                mask = builder.and_(whole, splat(builder, here, tile.dtype.lanes))
+                masked_store(builder, place, tile.dtype, mask, value)
+            else:
+                store_lanes(builder, tile.dtype, [place], builder.select(here, args[4], args[4].type(0)), [value])
             at = builder.add(at, args[2])
         return context.get_dummy_value()
 
