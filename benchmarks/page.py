@@ -11,7 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fastnn import matrix_unit
+from fastnn.kernels.simd import FEATURES
 
+VECTORS = {"AVX-512": "avx512f", "AVX2": "avx2"}
 NAMES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "fastnn-numba": "fastnn"}  # of distributions
 
 
@@ -24,6 +26,8 @@ def machine(distributions: Iterable[str] = ("numpy", "numba")) -> str:
     cpu = models[0] if models else platform.processor() or platform.machine()
     if matrix_unit.available():
         cpu += " with a matrix unit (AMX)"
+    else:
+        cpu += next((f" with {name}" for name, feature in VECTORS.items() if feature in FEATURES), "")
     versions = [f"{NAMES.get(name, name)} {version(name)}" for name in distributions]
     return ", ".join([cpu, f"{os.cpu_count()} cores", f"Python {platform.python_version()}", *versions]) + "."
 

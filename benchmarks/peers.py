@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = f"{table(report['results'])}\n\n{explanation(report['machine'])}"
     print(f"\n{text}")
     if options.write is not None:
-        write(options.write, MARKER, text)
+        write(options.write, options.marker, text)
     if options.plot is not None:
         from benchmarks.plot import plot_peers
 
@@ -50,6 +50,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--read", type=Path, nargs="+", metavar="FILE", help="show what --json wrote; measure nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="put every time into this file")
     parser.add_argument("--write", type=Path, metavar="README.md", help="put the table between this file's markers")
+    parser.add_argument("--marker", default=MARKER, help=f"the markers' name, of another machine's table ({MARKER})")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the times, all axes from zero")
     options = parser.parse_args(argv)
     if options.rounds < 1 or options.seconds <= 0 or (options.rows is not None and options.rows < 1):

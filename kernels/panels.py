@@ -155,11 +155,16 @@ def pack(depth: int, begin: int, end: int, columns: int, widest: int, B: Matrix,
 @kernel
 def copy_strip(rows: int, depth: int, A: Matrix, strip: Array, offset: int) -> None:
     """Up to STRIP rows of A, whose columns are contiguous, side by side, as [depth][STRIP]."""
+    width, whole = lanes(strip), rows == STRIP
     for k in range(depth):
-        prefetch(A.data, A.offset + k * A.column + STRIP)  # the next strip's
-        for i in range(0, rows, lanes(strip)):
-            x = load_first(A.data, A.offset + k * A.column + i, rows - i, 0.0, 1)
-            store_first(strip, offset + k * STRIP + i, rows - i, x)
+        a, to = A.offset + k * A.column, offset + k * STRIP
+        prefetch(A.data, a + STRIP)  # the next strip's
+        if whole:
+            for i in range(0, STRIP, width):
+                store(strip, to + i, load(A.data, a + i, 1))
+        else:
+            for i in range(0, rows, width):
+                store_first(strip, to + i, rows - i, load_first(A.data, a + i, rows - i, 0.0, 1))
 
 
 @kernel

@@ -246,6 +246,29 @@ def masked_load(builder: Any, address: Any, vector: Vector, mask: Any, fill: Any
     return call(builder, f"llvm.masked.load.{suffix(form)}.p0", form, arguments)
 
 
+def load_lanes(builder: Any, vector: Vector, addresses: list[Any], count: Any) -> list[Any]:
+    """For LLVM: the first `count` lanes of what lies at each address; zero in the others, whose memory is not read."""
+    form = llvm_vector(vector)
+    zero, masked = ir.Constant(form, [0.0] * vector.lanes), []
+
+    def load_masked() -> list[Any]:
+        mask = llvm_first(builder, count, vector.lanes)
+        return [masked_load(builder, address, vector, mask, zero) for address in addresses]
+
+    if HAS_MASKS:
+        return load_masked()
+    with builder.if_else(builder.icmp_signed(">=", count, count.type(vector.lanes))) as (whole, part):
+        with whole:
+            loaded = [builder.load(builder.bitcast(address, form.as_pointer())) for address in addresses]
+            for each in loaded:
+                each.align = bytes_of(vector.dtype)
+            loaded_block = builder.block
+        with part:
+            masked = load_masked()
+            masked_block = builder.block
+    return _joined(builder, loaded_block, loaded, masked_block, masked)
+
+
 def masked_store(builder: Any, address: Any, vector: Vector, mask: Any, value: Any) -> None:
     form = llvm_vector(vector)
     arguments = [value, builder.bitcast(address, form.as_pointer()), ir.IntType(32)(bytes_of(vector.dtype)), mask]

@@ -17,6 +17,7 @@ from .simd import (
     llvm_first,
     llvm_multiply_add,
     llvm_vector,
+    load_lanes,
     masked_load,
     masked_store,
     splat,
@@ -48,14 +49,11 @@ def load_tile(
         return None
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        data, at = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1]
-        mask = llvm_first(builder, args[3], tile.dtype.lanes)
-        zero = ir.Constant(llvm_vector(tile.dtype), [0.0] * tile.dtype.lanes)
-        loaded = []
+        data, at, places = context.make_array(sig.args[0])(context, builder, args[0]).data, args[1], []
         for _ in range(tile.count):
-            loaded.append(masked_load(builder, builder.gep(data, [at]), tile.dtype, mask, zero))
+            places.append(builder.gep(data, [at]))
             at = builder.add(at, args[2])
-        return context.make_tuple(builder, tile, loaded)
+        return context.make_tuple(builder, tile, load_lanes(builder, tile.dtype, places, args[3]))
 
     return tile(array, types.intp, types.intp, types.intp, rows, registers), generate
 

@@ -38,7 +38,7 @@ def test_every_time_is_kept(measured: Path) -> None:
 
 def test_the_page_has_the_table(measured: Path) -> None:
     lines = (measured / "page.md").read_text(encoding="utf-8").splitlines()
-    assert lines[0], lines[-1] == ("before", "after")
+    assert (lines[0], lines[-1]) == ("before", "after")
     assert lines[2] == "| workload | fastnn, ms | NumPy float32, ms | best peer / fastnn | at least |"
     rows = [line for line in lines if line.startswith("| 24-")]
     assert [row.rsplit("|", 2)[1].strip() for row in rows] == ["1.6", "1.8"]
@@ -53,6 +53,16 @@ def test_a_table_of_earlier_runs(measured: Path, capsys: pytest.CaptureFixture[s
     (measured / "other.json").write_text(json.dumps(other), encoding="utf-8")
     with pytest.raises(ValueError, match="different machines or versions"):
         peers.main(["--read", str(measured / "times.json"), str(measured / "other.json")])
+
+
+def test_a_table_of_another_machine_between_markers_of_its_own(measured: Path, tmp_path: Path) -> None:
+    page, times = tmp_path / "page.md", measured / "times.json"
+    page.write_text("<!-- peers:begin -->\n<!-- other:begin -->\n<!-- other:end -->\n", encoding="utf-8")
+    assert peers.main(["--read", str(times), "--write", str(page), "--marker", "other"]) == 0
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert lines[:2] == ["<!-- peers:begin -->", "<!-- other:begin -->"]
+    assert lines[2].startswith("| workload |")
+    assert lines[-1] == "<!-- other:end -->"
 
 
 def test_a_plot_begins_at_zero(measured: Path) -> None:
