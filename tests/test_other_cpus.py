@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,31 +53,48 @@ print(matrix_unit.available(), REGISTER_BYTES)
 """
 
 
-def run(script: str, chosen: dict[str, str], cache: Path) -> str:
-    """What it prints where kernels are compiled for another CPU."""
+# What a process is told, and the bytes of a register there.
+OTHERS = {
+    "AVX2": ({"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}, 32),
+    "SSE": ({"NUMBA_CPU_NAME": "x86-64-v2", "NUMBA_CPU_FEATURES": ""}, 16),
+    "without AVX": ({"NUMBA_ENABLE_AVX": "0"}, 16),
+}
+
+
+def begin(script: str, chosen: dict[str, str], cache: Path) -> subprocess.Popen[str]:
+    """A process whose kernels are compiled for another CPU."""
     where = os.environ | chosen | {"NUMBA_CACHE_DIR": str(cache)}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=where, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=where
+    )
+
+
+def end(process: subprocess.Popen[str]) -> str:
+    """What it has printed."""
+    output, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return output
+
+
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, subprocess.Popen[str]]]:
+    """All at once: each compiles for the better part of a minute."""
+    begun = {name: begin(TRAIN, chosen, tmp_path_factory.mktemp("kernels")) for name, (chosen, _) in OTHERS.items()}
+    yield begun
+    for process in begun.values():
+        with process:  # closes its pipes
+            process.kill()
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these are names of x86 CPUs")
-@pytest.mark.parametrize(
-    ("chosen", "register_bytes"),
-    [
-        ({"NUMBA_CPU_NAME": "x86-64-v3", "NUMBA_CPU_FEATURES": ""}, 32),
-        ({"NUMBA_CPU_NAME": "x86-64-v2", "NUMBA_CPU_FEATURES": ""}, 16),
-        ({"NUMBA_ENABLE_AVX": "0"}, 16),
-    ],
-    ids=["AVX2", "SSE", "without AVX"],
-)
-def test_training_and_prediction(chosen: dict[str, str], register_bytes: int, tmp_path: Path) -> None:
-    assert run(TRAIN, chosen, tmp_path) == f"{register_bytes}\n"
+@pytest.mark.parametrize("name", OTHERS)
+def test_training_and_prediction(name: str, processes: dict[str, subprocess.Popen[str]]) -> None:
+    assert end(processes[name]) == f"{OTHERS[name][1]}\n"
 
 
 @pytest.mark.skipif(not HAS_MATRIX_UNIT, reason="this CPU has no matrix unit")
 def test_without_the_matrix_unit(tmp_path: Path) -> None:
     """The rest of the CPU is the same."""
     features = ",".join(f"+{feature}" for feature in sorted(FEATURES) if not feature.startswith("amx"))
-    found = run(TRAIN_ON_BYTES, {"NUMBA_CPU_FEATURES": features}, tmp_path)
+    found = end(begin(TRAIN_ON_BYTES, {"NUMBA_CPU_FEATURES": features}, tmp_path))
     assert found == f"False {REGISTER_BYTES}\n"
