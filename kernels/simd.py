@@ -249,7 +249,7 @@ def masked_load(builder: Any, address: Any, vector: Vector, mask: Any, fill: Any
 def load_lanes(builder: Any, vector: Vector, addresses: list[Any], count: Any) -> list[Any]:
     """For LLVM: the first `count` lanes of what lies at each address; zero in the others, whose memory is not read."""
     form = llvm_vector(vector)
-    zero, masked = ir.Constant(form, [0.0] * vector.lanes), []
+    zero = ir.Constant(form, [0.0] * vector.lanes)
 
     def load_masked() -> list[Any]:
         mask = llvm_first(builder, count, vector.lanes)
