@@ -16,6 +16,7 @@ from fastnn.architecture import Architecture
 from fastnn.compiled.sharing import LEAST_WIDTH
 from fastnn.compiled.ways import WORTH_ENCODING
 from fastnn.objective import Objective
+from fastnn.kernels.matrix_unit import HAS_MATRIX_UNIT
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.pace import Pace
 from fastnn.trainer import Plan, State
@@ -93,7 +94,7 @@ def test_as_near_to_the_reference_as_without(
     exact = trained(sizes, batch_size, dtype="float64", backend="numpy", **how)
     error, without = (error_of(net, exact) for net in (ours, trained(sizes, batch_size, sparse=False, **how)))
     assert error <= (10 if scaled else 1.2) * without
-    assert error <= 4e-5  # multiply-adds with vectors of eight come to 2.1e-5
+    assert error <= (2e-5 if HAS_MATRIX_UNIT else 2.5e-5)  # multiply-adds alone come to 2.1e-5
 
 
 FLOATS: dict[str, Callable[[Array], Array]] = {
