@@ -6,6 +6,7 @@ from __future__ import annotations
 from .bytes import as_bytes
 from .compile import Array, kernel
 from .lists import Lists
+from .matrix_unit import HAS_MATRIX_UNIT
 from .network import BIAS, GRADIENT, INPUT, K_, N_, PANEL, WEIGHTS, Network
 from .panels import STRIP, Matrix, copy_strip, multiply_panel, pack, panel_width, sum_columns
 from .products import TALL
@@ -75,7 +76,7 @@ def add_gradients(
     for layer in range(len(layers) - 1):
         K, N, dw = layers[layer, K_], layers[layer, N_], out0 + layers[layer, WEIGHTS]
         dZ = Matrix(batch.values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
-        if in_thirds(network, layer):
+        if HAS_MATRIX_UNIT and in_thirds(network, layer):
             add_on_unit(network, data, layer, batch, B, begin, depth, scratch.tile, out, dw, fresh)
         elif layer == 0 and listed(data):
             pack(depth, 0, N, N, layers[layer, PANEL], dZ, scratch.packed, 0)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from .activations import FROM_INPUT, activate, activate_backward
 from .compile import Array, kernel
 from .dropout import drop
+from .matrix_unit import HAS_MATRIX_UNIT
 from .network import (
     ACTIVATION,
     BIAS,
@@ -30,7 +31,7 @@ def layer_forward(
 ) -> None:
     """Z = A @ W + b for rows begin..end of a block of B and so many columns from n on, where a panel begins. A is these
     rows' input, Z lies in `values`."""
-    if in_thirds(network, layer):
+    if HAS_MATRIX_UNIT and in_thirds(network, layer):
         thirds_forward(network, layer, A, values, B, begin, end, n, columns)
         return
     layers, params = network.layers, network.params
@@ -90,7 +91,7 @@ def layer_backward(
     da, lines, count = B * layers[layer, GRADIENT] + begin * K + k, end - begin, columns
     dZ = Matrix(values, B * layers[layer + 1, GRADIENT] + begin * N, N, 1)
     WT, dA = Matrix(network.transposed, layers[layer, TRANSPOSED] + k * N, PACKED, 1), Matrix(values, da, K, 1)
-    if in_thirds(network, layer):
+    if HAS_MATRIX_UNIT and in_thirds(network, layer):
         thirds_backward(network, layer, values, B, begin, end, k, columns)
     else:
         multiply(lines, columns, N, dZ, WT, Matrix(network.zero, 0, 0, 1), dA)

@@ -9,6 +9,7 @@ from .compile import Array, kernel
 from .finite import finite_numbers
 from .lists import Lists, prefetch_list
 from .losses import loss_backward
+from .matrix_unit import HAS_MATRIX_UNIT
 from .network import (
     INPUT,
     K_,
@@ -121,7 +122,7 @@ def input_layer(
     """Rows begin..end of a batch of B through the first layer, and so many of its columns from n on."""
     if listed(data):
         first_layer(network, data.lists, batch.numbers, batch.cuts, batch.values, B, begin, end, n, columns)
-    elif as_bytes(network):
+    elif HAS_MATRIX_UNIT and as_bytes(network):
         bytes_forward(network, data.rows, batch.numbers, batch.values, B, begin, end, n, columns)
     else:
         K = network.layers[0, K_]

@@ -12,6 +12,7 @@ from .bytes import as_bytes
 from .compile import Array, kernel, kernel_by_dtype
 from .digits_step import digits_step
 from .lists import Lists, flip
+from .matrix_unit import HAS_MATRIX_UNIT
 from .network import (
     BIAS,
     GRADIENT,
@@ -131,7 +132,7 @@ def batch_of_step(steps: Steps, at: int, B: int, batch: Batch, scratch: Scratch)
 @kernel
 def prefetch_next(network: Network, data: Data, steps: Steps, at: int, B: int, begin: int, end: int) -> None:
     """Ask for rows begin..end of the batch after the one of B rows at `at`; they come from memory meanwhile."""
-    if as_bytes(network):  # which does so by itself, see bring_bytes
+    if HAS_MATRIX_UNIT and as_bytes(network):  # which does so by itself, see bring_bytes
         return
     order, after = steps.order, at + B
     prefetch_rows(network, data, order, min(after + begin, len(order)), min(after + end, len(order)))
@@ -362,8 +363,8 @@ def batch_on_unit(
     scratch: Scratch,
 ) -> bool:
     """Thread t's part of a layer's W, if it is made on the matrix unit; returns whether it is."""
-    made: bool = in_thirds(network, layer)
-    if made:
+    made = HAS_MATRIX_UNIT and in_thirds(network, layer)
+    if HAS_MATRIX_UNIT and made:
         data, batch, B, _ = source
         n, last = own_columns(network, parts, layer, t, threads)
         begin, end = own_rows(network, layer, t, threads)
@@ -439,7 +440,7 @@ def _make_weights_step(
                         rows, p = min(tall, bottom - k), network.layers[layer, WEIGHTS] + n * K + k * wide
                         g = weights_gradient(network, source, layer, part, begin, top, k, rows, n, wide, scratch)
                         update(move, decay, params, p, tile, g, first, second, p, rows * wide)
-                        if layer > 0 and not in_thirds(network, layer):
+                        if layer > 0 and not (HAS_MATRIX_UNIT and in_thirds(network, layer)):
                             transpose_rows(network, layer, k, k + rows, n)
                     n += wide
                 top = bottom

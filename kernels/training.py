@@ -11,6 +11,7 @@ import math
 from .compile import Array, entry, kernel
 from .gradients import add_gradients
 from .lists import flip
+from .matrix_unit import HAS_MATRIX_UNIT
 from .network import INPUT, K_, N_, PANEL, Network
 from .optimizers import Rule, at_step
 from .panels import Matrix
@@ -218,7 +219,8 @@ def train_replicas(
             shards.block,
         )
         s_begin, s_end = share(shards.parts, 1, t, threads)
-        split_weights(network, data.rows.factor)
+        if HAS_MATRIX_UNIT:
+            split_weights(network, data.rows.factor)
         for s in range(s_begin, s_end):
             begin, end = share(B, TILE_ROWS // 2, s, shards.parts)  # of 200 rows 100 each
             prefetch_next(network, data, steps, at, B, begin, end)
@@ -305,7 +307,8 @@ def train_full_batch(
     network = with_words(network, scratch.words)
     claim_unit(network)
     for epoch in range(first, last):
-        split_weights(network, data.rows.factor)
+        if HAS_MATRIX_UNIT:
+            split_weights(network, data.rows.factor)
         s = atomic_add(control, NEXT, 1)
         while s < shards.parts:
             shard_gradient(control, network, data, m, 1.0 / m, s, batch, scratch, shards)
@@ -347,7 +350,8 @@ def gradient(
     mode = flush_denormals()
     network = with_words(network, scratch.words)
     claim_unit(network)
-    split_weights(network, data.rows.factor)
+    if HAS_MATRIX_UNIT:
+        split_weights(network, data.rows.factor)
     s = atomic_add(control, NEXT, 1)
     while s < shards.parts:
         shard_gradient(control, network, data, m, scale, s, batch, scratch, shards)
