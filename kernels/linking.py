@@ -16,10 +16,29 @@ from typing import Any
 
 from llvmlite.binding import Linkage
 from llvmlite.binding.newpassmanagers import FunctionPassManager, PassBuilder, create_new_function_pass_manager
-from numba.core import codegen, compiler
+from numba.core import codegen, compiler, typed_passes, untyped_passes
+from numba.core.compiler_machinery import PassManager
 
 # Kernels that stay functions of their own, as LLVM's names of functions have them: see `noinline` in compile.py.
 NOINLINE: set[str] = set()
+
+
+# What numba does to a kernel; all else that it would do is for closures, comprehensions and expressions of whole arrays,
+# or done again to be sure, 3 of 26 seconds.
+_PASSES = (
+    untyped_passes.TranslateByteCode,
+    untyped_passes.FixupArgs,
+    untyped_passes.IRProcessing,
+    untyped_passes.DeadBranchPrune,
+    untyped_passes.GenericRewrites,
+    untyped_passes.ReconstructSSA,
+    typed_passes.NopythonTypeInference,
+    typed_passes.PreLowerStripPhis,
+    typed_passes.IRLegalization,
+    typed_passes.AnnotateTypes,
+    typed_passes.NativeLowering,
+    typed_passes.NoPythonBackend,
+)
 
 
 @cache
@@ -102,6 +121,13 @@ def _make_compiler(kind: type) -> Any:
             made = kind(target_context.codegen(), kind.__name__)
             made.enable_object_caching()
             super().__init__(typing_context, target_context, made, *rest)
+
+        def define_pipelines(self) -> list[PassManager]:
+            manager = PassManager("kernel")
+            for each in _PASSES:
+                manager.add_pass(each)
+            manager.finalize()
+            return [manager]
 
         def compile_extra(self, function: Any) -> Any:
             with _without_collecting():
