@@ -12,19 +12,19 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from llvmlite.binding import Linkage
 from llvmlite.binding.newpassmanagers import FunctionPassManager, PassBuilder, create_new_function_pass_manager
-from numba.core import codegen, compiler, typed_passes, untyped_passes
+from numba.core import codegen, compiler, typed_passes, types, untyped_passes
 from numba.core.compiler_machinery import PassManager
 
 # Kernels that stay functions of their own, as LLVM's names of functions have them: see `noinline` in compile.py.
 NOINLINE: set[str] = set()
 
 
-# What numba does to a kernel; all else that it would do is for closures, comprehensions and expressions of whole arrays,
-# or done again to be sure, 3 of 26 seconds.
+# What numba does to a kernel. All else that it would do, for closures, comprehensions and expressions of whole arrays
+# or once more to be sure, takes 3 of 26 seconds.
 _PASSES = (
     untyped_passes.TranslateByteCode,
     untyped_passes.FixupArgs,
@@ -47,6 +47,27 @@ def _few_passes(target: Any) -> tuple[FunctionPassManager, PassBuilder]:
     passes.add_sroa_pass()
     passes.add_simplify_cfg_pass()
     return passes, target._pass_builder()
+
+
+class _Typing:
+    """numba's context of types, which remembers what functions that are not kernels return: it asks a hundred templates
+    for every `a + b` and loads its registries for every intrinsic, 3 of 23 seconds."""
+
+    _known: ClassVar[dict[Any, Any]] = {}
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def resolve_function_type(self, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        if not isinstance(function, types.BaseFunction):
+            return self._context.resolve_function_type(function, arguments, named)
+        key = function, arguments, tuple(named.items())
+        if key not in self._known:
+            self._known[key] = self._context.resolve_function_type(function, arguments, named)
+        return self._known[key]
 
 
 class _Part(codegen.JITCodeLibrary):  # type: ignore[misc]
@@ -120,7 +141,7 @@ def _make_compiler(kind: type) -> Any:
         def __init__(self, typing_context: Any, target_context: Any, library: Any, *rest: Any) -> None:
             made = kind(target_context.codegen(), kind.__name__)
             made.enable_object_caching()
-            super().__init__(typing_context, target_context, made, *rest)
+            super().__init__(_Typing(typing_context), target_context, made, *rest)
 
         def define_pipelines(self) -> list[PassManager]:
             manager = PassManager("kernel")

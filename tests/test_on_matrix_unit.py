@@ -15,8 +15,8 @@ from fastnn import MLP, Diverged, compiled, matrix_unit, plain
 from fastnn.architecture import Architecture
 from fastnn.compiled.sharing import LEAST_WIDTH
 from fastnn.compiled.ways import WORTH_ENCODING
-from fastnn.objective import Objective
 from fastnn.kernels.matrix_unit import HAS_MATRIX_UNIT
+from fastnn.objective import Objective
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.pace import Pace
 from fastnn.trainer import Plan, State
