@@ -12,7 +12,8 @@ from typing import Any
 from .arithmetic import absolute, copy_sign, where
 from .compile import Array, entry, kernel, noinline
 from .exponential import exp, exp_parts, exp_twice_less_1
-from .simd import lanes, load, load_first, store, store_first
+from .partial import load_first, store_first
+from .simd import lanes, load, store
 from .sync import begin_together, end_together, share
 
 RELU, SIGMOID, TANH, IDENTITY, LEAKY_RELU, ELU, GELU, SILU = 0, 1, 2, 3, 4, 5, 6, 7

@@ -18,17 +18,8 @@ from numba import types
 from .byte_rows import store_vector
 from .compile import intrinsic
 from .matrix_unit import SIDE, runs
-from .simd import (
-    REGISTER_BYTES,
-    Vector,
-    array_address,
-    bytes_of,
-    call,
-    llvm_first,
-    llvm_multiply_add,
-    llvm_vector,
-    masked_load,
-)
+from .partial import masked_load
+from .simd import REGISTER_BYTES, Vector, array_address, bytes_of, call, llvm_first, llvm_multiply_add, llvm_vector
 
 _BYTE, _WORD, _LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 

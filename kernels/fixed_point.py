@@ -28,7 +28,8 @@ from .digits import (
 from .matrix_unit import SIDE, clear_sums, load_register, multiply_bytes, store_register
 from .network import BIAS, GRADIENT, K_, KEPT, LINE, N_, PANEL, THIRDS, WEIGHTS, WHOLE, Network, Rows
 from .panels import Matrix, below, panel_width
-from .simd import full, lanes, load, load_first, prefetch_bytes_later, store, store_first
+from .partial import load_first, store_first
+from .simd import full, lanes, load, prefetch_bytes_later, store
 from .thirds import INPUTS, ROWS, padded_columns
 
 # Numbers that a row of a square takes, and all of it.

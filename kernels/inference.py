@@ -7,9 +7,10 @@ from .compile import Array, entry, kernel
 from .losses import BINARY, SOFTMAX
 from .network import ACTIVATION, INPUT, K_, N_, Network, Rows, widen_row
 from .panels import Matrix, multiply
+from .partial import load_first, store_first
 from .passes import forward
 from .rows import BLOCK, Batch, Data, consecutive_rows, rows_loss, seen_finite, total
-from .simd import lanes, load_first, numbers_at, store_first
+from .simd import lanes, numbers_at
 from .softmax import softmax
 from .sync import begin_together, end_together, next_part
 

@@ -14,7 +14,8 @@ import numpy as np
 from .arithmetic import absolute, first, multiply_add, sum_lanes, where
 from .compile import Array, entry, kernel, noinline
 from .exponential import exp, exp_any, log, log_1_plus
-from .simd import full, lanes, load, load_first, store, store_first
+from .partial import load_first, store_first
+from .simd import full, lanes, load, store
 from .softmax import exponentials, gather, largest_of, scatter
 from .sync import begin_together, end_together, share
 

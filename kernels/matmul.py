@@ -19,7 +19,8 @@ from .panels import (
     sum_columns,
     transpose,
 )
-from .simd import lanes, load, load_first, prefetch, prefetch_later, store_first
+from .partial import load_first, store_first
+from .simd import lanes, load, prefetch, prefetch_later
 from .sync import begin_together, end_together, share
 from .tiles import load_tile, outer_add, row_offsets, store_tile
 

@@ -10,8 +10,9 @@ from .arithmetic import absolute, multiply_add, sum_lanes, where
 from .compile import Array, entry, kernel, noinline
 from .matrix_unit import claim_registers, release_registers
 from .panels import Matrix, below, panel_width, sum_columns
+from .partial import load_first, store_first
 from .products import DEEP, SQUARE, TALL, Split, from_row, multiply_thirds
-from .simd import full, lanes, load, load_first, store_first
+from .simd import full, lanes, load
 from .splitting import left_from_columns, left_from_rows, pairs_of, right_from_columns, right_from_rows
 from .sync import begin_together, end_together, share
 

@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 
 from .compile import Array, kernel
 from .panels import Matrix
+from .partial import store_first
 from .simd import (
     full,
     lanes,
     numbers_at,
     prefetch_bytes_later,
     store,
-    store_first,
     widen_first_float32,
     widen_first_float64,
     widen_first_uint8,

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from .arithmetic import by_dtype, estimated_root, exact_square_root, multiply_add, where
 from .compile import Array, kernel, noinline
-from .simd import REGISTER_BYTES, lanes, load, load_first, store, store_first
+from .partial import load_first, store_first
+from .simd import REGISTER_BYTES, lanes, load, store
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM, ADAMW = 0, 1, 2, 3, 4, 5
 

@@ -14,19 +14,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .compile import Array, kernel, noinline
-from .simd import (
-    TILE_ROWS,
-    full,
-    item,
-    lanes,
-    load,
-    load_first,
-    load_strided,
-    prefetch,
-    store,
-    store_first,
-    store_strided,
-)
+from .partial import load_first, load_strided, store_first, store_strided
+from .simd import TILE_ROWS, full, item, lanes, load, prefetch, store
 from .tiles import (
     inner_products,
     load_square,

@@ -8,8 +8,9 @@ from .arithmetic import multiply_add, sum_lanes
 from .compile import Array, kernel
 from .network import K_, N_, PANEL, WEIGHTS, Network
 from .panels import panel_width
+from .partial import load_first
 from .rows import total
-from .simd import full, lanes, load_first
+from .simd import full, lanes
 from .sync import share
 
 # Rows of a W whose squares a thread adds up at a time; the sums are then added in the rows' order.

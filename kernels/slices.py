@@ -16,10 +16,11 @@ from .compile import Array, entry, kernel
 from .network import BIAS, INPUT, K_, N_, PANEL, WEIGHTS, Network
 from .optimizers import at_step
 from .panels import Matrix, are_few, multiply, multiply_few, panel_width
+from .partial import load_first, store_first
 from .passes import activate_rows, backward
 from .penalty import Terms, objective, square_slice
 from .rows import Batch, Data, input_layer, logits_loss, step_scale, total
-from .simd import lanes, load_first, store_first
+from .simd import lanes
 from .steps import (
     Parts,
     Scratch,

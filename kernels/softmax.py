@@ -12,7 +12,8 @@ from .arithmetic import multiply_add, sum_lanes, where
 from .compile import Array, entry, kernel
 from .exponential import exp
 from .panels import Matrix, transpose
-from .simd import full, lanes, load, load_first, store, store_first
+from .partial import load_first, store_first
+from .simd import full, lanes, load, store
 from .sync import begin_together, end_together, share
 
 ROOM = 3

@@ -13,7 +13,8 @@ from .compile import Array, kernel, noinline
 from .lists import Lists, first_from
 from .network import BIAS, K_, KEPT, N_, PANEL, WEIGHTS, Network
 from .panels import Matrix, panel_width
-from .simd import full, item, lanes, load, load_first, set_item, store, store_first
+from .partial import load_first, store_first
+from .simd import full, item, lanes, load, set_item, store
 
 # Registers of the widest panel: so many sums of a row of W or dW run at once, 1.8 times as fast as two by two.
 WIDEST = 8

@@ -20,8 +20,9 @@ from .compile import Array, kernel, noinline
 from .halves import paired, rest
 from .matrix_unit import SIDE
 from .panels import Matrix
+from .partial import load_first
 from .products import DEEP, SQUARE, Split
-from .simd import load, load_first, store
+from .simd import load, store
 from .tiles import load_square, store_square, transposed
 
 

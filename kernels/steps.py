@@ -25,10 +25,11 @@ from .network import (
 )
 from .optimizers import Move, Rule, update
 from .panels import STRIP, Matrix, below, copy_strip, multiply_filled, pack, panel_width, sum_columns
+from .partial import load_first, store_first
 from .passes import transpose_rows
 from .penalty import Terms
 from .rows import Batch, Data, listed, prefetch_rows
-from .simd import lanes, load_first, prefetch, store_first
+from .simd import lanes, prefetch
 from .sparse import multiply_lists, scatter_rows
 from .sync import share
 from .thirds import in_thirds

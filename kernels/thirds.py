@@ -31,8 +31,9 @@ from .network import (
     Network,
 )
 from .panels import Matrix, below, panel_width
+from .partial import load_first, store_first
 from .products import DEEP, SQUARE, TALL, Split, from_pair, from_row
-from .simd import lanes, load, load_first, store_first
+from .simd import lanes, load
 from .splitting import left_from_columns, left_from_rows, pairs_of, right_from_columns, right_from_rows, right_place
 from .waiting import multiply_meanwhile, none_waits
 
