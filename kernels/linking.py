@@ -1,4 +1,4 @@
-"""How kernels become one piece of machine code: the parts unoptimized, the whole once.
+"""How kernels become one piece of machine code: little is done to the parts, and all once to the whole.
 
 numba optimizes every function by itself and translates it to machine code, then all over again inside each of its
 callers: a trainer of a hundred kernels, most of them inlined, took 20 seconds. Here a kernel that only others call
@@ -21,7 +21,6 @@ from numba.core.compiler_machinery import PassManager
 
 # Kernels that stay functions of their own, as LLVM's names of functions have them: see `noinline` in compile.py.
 NOINLINE: set[str] = set()
-
 
 # What numba does to a kernel. All else that it would do, for closures, comprehensions and expressions of whole arrays
 # or once more to be sure, takes 3 of 26 seconds.
@@ -74,8 +73,8 @@ class _Part(codegen.JITCodeLibrary):  # type: ignore[misc]
     """The code of one kernel, for whoever calls it; there is nothing in it that Python could run."""
 
     def _optimize_functions(self, module: Any) -> None:
-        """numba keeps variables in memory. Where they have not left it the whole takes longer by what this takes; all
-        that numba does to functions takes four times as long, 2 of 28 seconds, for nothing that the whole needs."""
+        """Bring variables, which numba keeps in memory, to registers. Without, the whole would take as much longer; all
+        that numba would do here takes four times as long, 2 of 28 seconds, and is done again to the whole."""
         module.data_layout = self._codegen._data_layout
         passes, builder = _few_passes(self._codegen)
         for function in module.functions:

@@ -364,17 +364,17 @@ def batch_on_unit(
     scratch: Scratch,
 ) -> bool:
     """Thread t's part of a layer's W, if it is made on the matrix unit; returns whether it is."""
-    made = HAS_MATRIX_UNIT and in_thirds(network, layer)
-    if HAS_MATRIX_UNIT and made:
-        data, batch, B, _ = source
-        n, last = own_columns(network, parts, layer, t, threads)
-        begin, end = own_rows(network, layer, t, threads)
-        if layer == 0 and parts.by_columns:
-            begin, end = 0, network.layers[layer, K_]
-        A, m, v, tile = layer_inputs(network, source, layer, scratch), memory.first, memory.second, scratch.tile
-        X, values, numbers, ahead = data.rows, batch.values, batch.numbers, batch.ahead
-        _unit_step(network, layer, X, values, numbers, ahead, B, A, begin, end, n, last, move, decay, m, v, tile)
-    return made
+    if not (HAS_MATRIX_UNIT and in_thirds(network, layer)):
+        return False
+    data, batch, B, _ = source
+    n, last = own_columns(network, parts, layer, t, threads)
+    begin, end = own_rows(network, layer, t, threads)
+    if layer == 0 and parts.by_columns:
+        begin, end = 0, network.layers[layer, K_]
+    A, m, v, tile = layer_inputs(network, source, layer, scratch), memory.first, memory.second, scratch.tile
+    X, values, numbers, ahead = data.rows, batch.values, batch.numbers, batch.ahead
+    _unit_step(network, layer, X, values, numbers, ahead, B, A, begin, end, n, last, move, decay, m, v, tile)
+    return True
 
 
 @kernel
