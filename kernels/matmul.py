@@ -11,11 +11,14 @@ from .panels import (
     Matrix,
     are_few,
     below,
+    flipped,
     multiply,
     multiply_few,
     multiply_panel,
     pack,
     panel_width,
+    rightwards,
+    rows_of_tall,
     sum_columns,
     transpose,
 )
@@ -33,8 +36,8 @@ STRIDE = DEEP + 16
 # (784, 64), where each reads half of X, and 0.45 by columns, where each reads all of it.
 ROWS_APART = 4
 
-# Other products are made so many rows at a time: X (1000, 10) @ W (10, 784), which is mostly writing, in 0.22 ms, where
-# panels of all rows took 0.47.
+# Products without panels are made so many rows at a time: X (1000, 10) @ W (10, 784), which is mostly writing, in 0.22
+# ms, where panels of all rows took 0.47.
 NEAR_ROWS = 32
 
 
@@ -51,6 +54,15 @@ def _copy_block(rows: int, depth: int, A: Matrix, block: Array) -> None:
 
 
 @kernel
+def _pack_panel(depth: int, columns: int, wide: int, B: Matrix, panel: Matrix) -> None:
+    """The first of so many columns of B, [depth][wide]."""
+    if B.column == 1:
+        pack(depth, 0, 1, columns, wide, B, panel.data, panel.offset)
+    else:
+        transpose(min(wide, columns), depth, flipped(B), panel)
+
+
+@kernel
 def _multiply_tall(
     rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix, ahead: int
 ) -> int:
@@ -59,17 +71,21 @@ def _multiply_tall(
     Meanwhile the next panel comes to L2, from `ahead` on in B.data: 1024 cubed on one thread, 140 to 148 GFLOP/s. If
     there is little to multiply, C itself is asked for: dZ (1000, 64) @ W.T (64, 784), 0.83 to 0.69 ms.
     """
-    i, step = 0, TALLEST * B.row // max(rows, 1)
-    while i + TALLEST <= rows:
+    wide, i = 2 * lanes(B.data), 0
+    step = -(-2 * TALLEST * wide // max(rows, 1))
+    while i + TALLEST <= rows_of_tall(rows):
         for r in range(i, i + TALLEST if depth < DEPTH else i):
             for j in range(3):  # a row of C may begin anywhere in a line
                 prefetch(C.data, C.offset + r * C.row + j * lanes(C.data))
         acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, TALLEST, 2)
         a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.data, A.row, TALLEST)
-        for _ in range(depth):
+        for _ in range(depth // 2):
             prefetch_later(B.data, ahead)
             acc = outer_add(A.data, a, starts, load(B.data, b, 2), acc)
-            a, b, ahead = a + A.column, b + B.row, ahead + step
+            acc = outer_add(A.data, a + 1, starts, load(B.data, b + wide, 2), acc)
+            a, b, ahead = a + 2, b + 2 * wide, ahead + step
+        if depth % 2 == 1:
+            acc = outer_add(A.data, a, starts, load(B.data, b, 2), acc)
         store_tile(C.data, C.offset + i * C.row, C.row, columns, acc)
         i += TALLEST
     return i
@@ -77,19 +93,36 @@ def _multiply_tall(
 
 @kernel
 def _multiply_blocks(
-    rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix, block: Array
+    rows: int,
+    columns: int,
+    depth: int,
+    A: Matrix,
+    B: Matrix,
+    start: Matrix,
+    C: Matrix,
+    packed: Array,
+    block: Array,
 ) -> None:
-    """The same for a large PACKED B. block: scratch of ROWS * STRIDE numbers."""
-    widest, a = 2 * lanes(B.data), Matrix(block, 0, STRIDE, 1)
+    """The same for any number of columns and rows. packed: scratch for B in panels; block: scratch of ROWS * STRIDE
+    numbers for an A that is worth copying."""
+    widest, copied = 2 * lanes(packed), A.column != 1 or (columns >= COPY_COLUMNS and depth >= COPY_DEPTH)
+    if copied:
+        for n in range(0, columns, widest):
+            wide = panel_width(packed, columns - n, widest)
+            _pack_panel(depth, columns - n, wide, rightwards(B, n), Matrix(packed, n * depth, wide, 1))
     for i in range(0, rows, ROWS):
         high = min(ROWS, rows - i)
         for k in range(0, max(depth, 1), DEEP):
             deep, n = min(DEEP, depth - k), 0
-            _copy_block(high, deep, Matrix(A.data, A.offset + i * A.row + k * A.column, A.row, A.column), block)
+            a = Matrix(A.data, A.offset + i * A.row + k * A.column, A.row, 1)
+            if copied:
+                _copy_block(high, deep, Matrix(A.data, a.offset, A.row, A.column), block)
+                a = Matrix(block, 0, STRIDE, 1)
             while n < columns:
-                wide = panel_width(B.data, columns - n, widest)
-                width, done = min(wide, columns - n), 0
-                b = Matrix(B.data, B.offset + n * depth + k * wide, wide, 1)
+                wide, done = panel_width(packed, columns - n, widest), 0
+                width, b = min(wide, columns - n), Matrix(packed, n * depth + k * wide, wide, 1)
+                if i == 0 and not copied:  # each panel where it is first used: so it is still in L1 or L2
+                    _pack_panel(deep, columns - n, wide, rightwards(below(B, k), n), b)
                 c = Matrix(C.data, C.offset + i * C.row + n, C.row, 1)
                 s = c
                 if k == 0:
@@ -102,28 +135,13 @@ def _multiply_blocks(
 
 @kernel
 def _multiply_shallow(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> None:
-    """The same for a PACKED B of one panel and an A whose columns are contiguous: a few of its columns at a time, all
+    """The same for a packed B of one panel and an A whose columns are contiguous: a few of its columns at a time, all
     rows of them, which lie side by side in memory: X.T (784, 1000) @ dZ (1000, 10) in 0.25 ms, not 0.43."""
     wide, shallow, s = panel_width(B.data, columns, 2 * lanes(B.data)), 4 * lanes(B.data), start
     for k in range(0, max(depth, 1), shallow):
         a, b = Matrix(A.data, A.offset + k * A.column, A.row, A.column), Matrix(B.data, B.offset + k * wide, wide, 1)
         multiply_panel(rows, columns, min(shallow, depth - k), a, b, s, C)
         s = C
-
-
-@kernel
-def _multiply_any(
-    rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix, block: Array
-) -> None:
-    if A.column != 1 and columns <= 2 * lanes(B.data):  # every number of A is read but once
-        _multiply_shallow(rows, columns, depth, A, B, start, C)
-        return
-    copied = A.column != 1 or (columns >= COPY_COLUMNS and depth >= COPY_DEPTH)
-    if copied and B.row == PACKED:
-        _multiply_blocks(rows, columns, depth, A, B, start, C, block)
-        return
-    for i in range(0, rows, NEAR_ROWS):
-        multiply(min(NEAR_ROWS, rows - i), columns, depth, below(A, i), B, below(start, i), below(C, i))
 
 
 @entry
@@ -150,15 +168,16 @@ def matmul_bias(
         n, end = share(N, widest, t, threads)
     else:
         top, bottom = share(m, STRIP, t, threads)
-    if len(packed) > 0:
-        # No thread needs what another one has packed: 25 us to get half of W from another core's cache.
-        pack(K, n, end, N, widest, W, packed, 0)
-        W = Matrix(packed, n * K, PACKED, 1)
-    A, Z = Matrix(x, top * K, K, 1), Matrix(z, top * N + n, N, 1)
+    rows, columns, W = bottom - top, end - n, Matrix(w, n, N, 1)
+    A, bias, Z = Matrix(x, top * K, K, 1), Matrix(b, n, 0, 1), Matrix(z, top * N + n, N, 1)
     if are_few(N, w):
-        multiply_few(bottom - top, end - n, K, A, W, Matrix(b, n, 0, 1), Z)
+        multiply_few(rows, columns, K, A, W, bias, Z)
+    elif len(packed) > 0:
+        # No thread needs what another one has packed: 25 us to get half of W from another core's cache.
+        _multiply_blocks(rows, columns, K, A, W, bias, Z, packed, block)
     else:
-        _multiply_any(bottom - top, end - n, K, A, W, Matrix(b, n, 0, 1), Z, block)
+        for i in range(0, rows, NEAR_ROWS):
+            multiply(min(NEAR_ROWS, rows - i), columns, K, below(A, i), W, bias, below(Z, i))
     end_together(control, t, threads)
 
 
@@ -191,17 +210,16 @@ def matmul_bias_backward(
         begin, end = share(K, widest, t, threads)
     else:
         top, bottom = share(m, STRIP, t, threads)
-    for k in range(begin, end, widest):
-        wide = panel_width(w, K - k, widest)
-        panel = Matrix(packed, (k - begin) * N, wide, 1)
-        transpose(min(wide, K - k), N, Matrix(w, k * N, N, 1), panel)
-    WT, dX = Matrix(packed, 0, PACKED, 1), Matrix(dx, top * K + begin, K, 1)
-    _multiply_any(bottom - top, end - begin, N, Matrix(dz, top * N, N, 1), WT, nothing, dX, block)
+    WT, dX = Matrix(w, begin * N, 1, N), Matrix(dx, top * K + begin, K, 1)
+    _multiply_blocks(bottom - top, end - begin, N, Matrix(dz, top * N, N, 1), WT, nothing, dX, packed, block)
     begin, end = share(K, STRIP, t, threads)
     if begin < end:
-        pack(m, 0, N, N, widest, Matrix(dz, 0, N, 1), packed, 0)
-        dW = Matrix(dw, begin * N, N, 1)
-        _multiply_any(end - begin, N, m, Matrix(x, begin, 1, K), Matrix(packed, 0, PACKED, 1), nothing, dW, block)
+        XT, dZ, dW = Matrix(x, begin, 1, K), Matrix(dz, 0, N, 1), Matrix(dw, begin * N, N, 1)
+        if widest >= N:  # every number of X is read but once
+            pack(m, 0, N, N, widest, dZ, packed, 0)
+            _multiply_shallow(end - begin, N, m, XT, Matrix(packed, 0, PACKED, 1), nothing, dW)
+        else:
+            _multiply_blocks(end - begin, N, m, XT, dZ, nothing, dW, packed, block)
     begin, end = share(N, widest, t, threads)
     if begin < end:
         sum_columns(m, end - begin, Matrix(dz, begin, N, 1), nothing, db, begin)

@@ -62,6 +62,12 @@ def below(A: Matrix, i: int) -> Matrix:
 
 
 @kernel
+def rightwards(A: Matrix, j: int) -> Matrix:
+    """A from column j on."""
+    return Matrix(A.data, A.offset + j * A.column, A.row, A.column)
+
+
+@kernel
 def flipped(A: Matrix) -> Matrix:
     """A.T, where A lies."""
     return Matrix(A.data, A.offset, A.column, A.row)
@@ -96,7 +102,7 @@ _narrow, _narrow_short, _narrow_row = _make_tiles(TALLEST_NARROW, 1), _make_tile
 
 
 @kernel
-def _rows_of_tall(rows: int) -> int:
+def rows_of_tall(rows: int) -> int:
     """How many of them are for the tallest tiles: where 6 and 2 would remain, two times 4 are better."""
     left = rows % TALLEST
     return rows - TALLEST if TALLEST % SHORT > 0 and 2 <= left < SHORT else rows
@@ -109,7 +115,7 @@ def multiply_panel(rows: int, columns: int, depth: int, A: Matrix, B: Matrix, st
     start may be C itself, to add to what is there, or a bias with row = 0. Rows of B are contiguous.
     """
     if columns > lanes(C.data):
-        i = _wide(0, _rows_of_tall(rows), columns, depth, A, B, start, C)
+        i = _wide(0, rows_of_tall(rows), columns, depth, A, B, start, C)
         i = _wide_short(i, rows, columns, depth, A, B, start, C)
         _wide_row(i, rows, columns, depth, A, B, start, C)
     else:

@@ -41,11 +41,11 @@ class Products:
         self.guarded, self.blank, self.threads, self.packed = guarded, blank, threads, packed
 
     def _run(self, kernel: Callable[..., None], arrays: list[Array], sizes: Sizes, *packed: Array) -> None:
-        """packed: one array for all threads, or one for each."""
+        """packed: one array for each thread."""
         blocks = [self._scratch(matmul.ROWS * matmul.STRIDE, arrays[0].dtype) for _ in range(self.threads)]
         control = np.zeros(SLOTS, np.int64)
         workers.run(
-            lambda t: kernel(t, self.threads, control, *arrays, *sizes, packed[t % len(packed)], blocks[t]),
+            lambda t: kernel(t, self.threads, control, *arrays, *sizes, packed[t], blocks[t]),
             self.threads,
         )
 
@@ -55,8 +55,8 @@ class Products:
     def forward(self, X: Array, W: Array, b: Array) -> Array:
         (M, K), N = X.shape, len(b)
         z = self.blank(M * N)
-        packed = self._scratch(K * padded(N) if self.packed else 0, X.dtype)
-        self._run(matmul.matmul_bias, [*map(self.guarded, (X, W, b)), z], (M, K, N), packed)
+        packed = [self._scratch(K * padded(N) if self.packed else 0, X.dtype) for _ in range(self.threads)]
+        self._run(matmul.matmul_bias, [*map(self.guarded, (X, W, b)), z], (M, K, N), *packed)
         return z
 
     def backward(self, dZ: Array, X: Array, W: Array) -> tuple[Array, Array, Array]:
