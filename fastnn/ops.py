@@ -287,9 +287,6 @@ def _threads(threads: int | None, work: float, parts: int) -> int:
 
 def _together(kernel: Any, number: int, *arguments: Any, own: Sequence[Sequence[Array]] = ()) -> None:
     """kernel(t, threads, control, *arguments) in so many threads; after the arguments comes what is thread t's own."""
-    if number == 1:
-        kernel(0, 1, team.NOBODY, *arguments, *[arrays[0] for arrays in own])
-        return
     team.run(
         lambda t, threads, control: kernel(t, threads, control, *arguments, *[arrays[t] for arrays in own]), number
     )
