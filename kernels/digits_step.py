@@ -3,11 +3,12 @@ other, which stays in L1. Reference: `train_step` in fastnn/reference.py."""
 
 from __future__ import annotations
 
+from .batch_weights import Source
 from .compile import Array, noinline
 from .fixed_point import begin_gradients, bring_bytes, bytes_gradient
 from .matrix_unit import SIDE
-from .network import K_, N_, PANEL, WEIGHTS, Network, Rows
-from .optimizers import Move, update
+from .network import K_, N_, PANEL, WEIGHTS, Network
+from .optimizers import Memory, Move, update
 from .panels import Matrix, panel_width
 from .products import TALL
 
@@ -16,31 +17,26 @@ from .products import TALL
 def digits_step(
     network: Network,
     layer: int,
-    features: Rows,
-    values: Array,
-    numbers: Array,
-    ahead: Array,
-    B: int,
+    source: Source,
     A: Matrix,
     begin: int,
     end: int,
     n: int,
     last: int,
     move: Move,
-    decay: float,
-    first: Array,
-    second: Array,
+    memory: Memory,
     tile: Array,
 ) -> None:
     """As thirds_step. tile: room for one."""
     params, K, N, top = network.params, network.layers[0, K_], network.layers[0, N_], begin
+    features, batch, B = source.data.rows, source.batch, source.B
     while top < end:
-        bottom = bring_bytes(network, features, numbers, ahead, B, top, end)
+        bottom = bring_bytes(network, features, batch.numbers, batch.ahead, B, top, end)
         for panel in range(n, last, SIDE):
             wide = panel_width(params, N - panel, network.layers[0, PANEL])
-            begin_gradients(network, 0, values, B, 0, B, panel, min(panel + SIDE, last), features.factor)
+            begin_gradients(network, 0, batch.values, B, 0, B, panel, min(panel + SIDE, last), features.factor)
             for k in range(top, bottom, TALL):
                 rows, p = min(TALL, bottom - k), network.layers[0, WEIGHTS] + panel * K + k * wide
                 bytes_gradient(network, 0, B, k - top, rows, panel, wide, tile, 0)
-                update(move, decay, params, p, tile, 0, first, second, p, rows * wide)
+                update(move, params, p, tile, 0, memory, rows * wide)
         top = bottom

@@ -1,4 +1,4 @@
-"""Gradients of some rows of a batch, laid out as the parameters, to be added up: see Shards in steps.py. Reference:
+"""Gradients of some rows of a batch, laid out as the parameters, to be added up: see Shards in parts.py. Reference:
 `backward` in fastnn/reference.py."""
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from .lists import Lists
 from .matrix_unit import HAS_MATRIX_UNIT
 from .network import BIAS, GRADIENT, INPUT, K_, N_, PANEL, WEIGHTS, Network
 from .panels import STRIP, Matrix, copy_strip, multiply_panel, pack, panel_width, sum_columns
+from .parts import Scratch
 from .products import TALL
 from .rows import Batch, Data, listed
 from .simd import lanes, load, store
 from .sparse import add_columns
-from .steps import Scratch
 from .thirds import bring_inputs, in_thirds
 from .unit_layers import begin_gradients, bring_bytes, unit_gradient
 

@@ -1,6 +1,6 @@
 """One step of an optimizer on `count` parameters. Reference: `update` in fastnn/reference.py, formula by formula.
 
-p is the flat array of parameters, g its gradient, m and v what the optimizer remembers; each from an offset of its own.
+p is the flat array of parameters, g its gradient, m and v what the optimizer remembers.
 """
 
 from __future__ import annotations
@@ -31,11 +31,20 @@ class Rule(NamedTuple):
 
 
 class Move(NamedTuple):
-    """A rule at one step; rate and unbias are those of Adam, which take two powers and a root."""
+    """A rule at one step; rate and unbias are those of Adam, which take two powers and a root. decay: of weights."""
 
     rule: Rule
     rate: float
     unbias: float
+    decay: float
+
+
+class Memory(NamedTuple):
+    """What the optimizer remembers, laid out as the parameters, and the number of steps taken before."""
+
+    first: Array
+    second: Array
+    steps: int
 
 
 # The least normal numbers: below, nothing is left of a square but its order of magnitude.
@@ -61,55 +70,61 @@ def root(x: Any) -> Any:
 
 
 @kernel
-def at_step(rule: Rule, step: int) -> Move:
+def at_step(rule: Rule, step: int, decay: float) -> Move:
     """The rule at step number `step`, from 1."""
     if rule.number < ADAM:
-        return Move(rule, 0.0, 1.0)
+        return Move(rule, 0.0, 1.0, decay)
     rate = rule.learning_rate / (1.0 - rule.beta_1**step)
     unbias = 1.0 / (1.0 - rule.beta_2**step) ** 0.5
-    return Move(rule, rate / unbias, 1.0) if rule.scaled_epsilon else Move(rule, rate, unbias)
+    return Move(rule, rate / unbias, 1.0, decay) if rule.scaled_epsilon else Move(rule, rate, unbias, decay)
+
+
+@kernel
+def undecayed(move: Move) -> Move:
+    """The same for biases, which do not decay."""
+    return Move(move.rule, move.rate, move.unbias, 0.0)
 
 
 # --- one rule each: from the parameters w, their gradient dw and what is remembered to w, m and v after the step
 
 
 @kernel
-def _sgd(move: Move, decay: float, w: Any, dw: Any, m: Any, v: Any) -> Any:
+def _sgd(move: Move, w: Any, dw: Any, m: Any, v: Any) -> Any:
     rule = move.rule
-    dw = multiply_add(decay, w, dw)
+    dw = multiply_add(move.decay, w, dw)
     return multiply_add(-rule.learning_rate, dw, w), m, v
 
 
 @kernel
-def _momentum(move: Move, decay: float, w: Any, dw: Any, m: Any, v: Any) -> Any:
+def _momentum(move: Move, w: Any, dw: Any, m: Any, v: Any) -> Any:
     rule = move.rule
-    velocity = multiply_add(rule.momentum, m, -rule.learning_rate * multiply_add(decay, w, dw))
+    velocity = multiply_add(rule.momentum, m, -rule.learning_rate * multiply_add(move.decay, w, dw))
     return w + velocity, velocity, v
 
 
 @kernel
-def _nesterov(move: Move, decay: float, w: Any, dw: Any, m: Any, v: Any) -> Any:
+def _nesterov(move: Move, w: Any, dw: Any, m: Any, v: Any) -> Any:
     rule = move.rule
-    back = -rule.learning_rate * multiply_add(decay, w, dw)
+    back = -rule.learning_rate * multiply_add(move.decay, w, dw)
     velocity = multiply_add(rule.momentum, m, back)
     return w + multiply_add(rule.momentum, velocity, back), velocity, v
 
 
 @kernel
-def _rmsprop(move: Move, decay: float, w: Any, dw: Any, m: Any, v: Any) -> Any:
+def _rmsprop(move: Move, w: Any, dw: Any, m: Any, v: Any) -> Any:
     rule = move.rule
-    dw = multiply_add(decay, w, dw)
+    dw = multiply_add(move.decay, w, dw)
     square = multiply_add(rule.rho, m, (1.0 - rule.rho) * dw * dw)
     return w - rule.learning_rate * dw / (root(square) + rule.epsilon), square, v
 
 
 @kernel
-def _adam(move: Move, decay: float, w: Any, dw: Any, m: Any, v: Any) -> Any:
+def _adam(move: Move, w: Any, dw: Any, m: Any, v: Any) -> Any:
     rule = move.rule
     if rule.number == ADAM:
-        dw = multiply_add(decay, w, dw)
+        dw = multiply_add(move.decay, w, dw)
     else:
-        w = multiply_add(-rule.learning_rate * decay, w, w)
+        w = multiply_add(-rule.learning_rate * move.decay, w, w)
     mean = multiply_add(rule.beta_1, m, (1.0 - rule.beta_1) * dw)
     square = multiply_add(rule.beta_2, v, (1.0 - rule.beta_2) * dw * dw)
     return w - move.rate * mean / multiply_add(move.unbias, root(square), rule.epsilon), mean, square
@@ -117,43 +132,32 @@ def _adam(move: Move, decay: float, w: Any, dw: Any, m: Any, v: Any) -> Any:
 
 def _make_update(step: Callable[..., Any], slots: int) -> Callable[..., None]:
     @kernel
-    def apply(
-        move: Move,
-        decay: float,
-        p: Array,
-        p0: int,
-        g: Array,
-        g0: int,
-        m: Array,
-        v: Array,
-        m0: int,
-        count: int,
-    ) -> None:
+    def apply(move: Move, p: Array, p0: int, g: Array, g0: int, memory: Memory, count: int) -> None:
         """The step on `count` parameters, a register at a time."""
-        width = lanes(p)
+        m, v, width = memory.first, memory.second, lanes(p)
         rest = count // width * width
         for i in range(0, rest, width):
             w, dw = load(p, p0 + i, 1), load(g, g0 + i, 1)
-            first = load(m, m0 + i, 1) if slots > 0 else dw
-            second = load(v, m0 + i, 1) if slots > 1 else dw
-            w, first, second = step(move, decay, w, dw, first, second)
+            first = load(m, p0 + i, 1) if slots > 0 else dw
+            second = load(v, p0 + i, 1) if slots > 1 else dw
+            w, first, second = step(move, w, dw, first, second)
             store(p, p0 + i, w)
             if slots > 0:
-                store(m, m0 + i, first)
+                store(m, p0 + i, first)
             if slots > 1:
-                store(v, m0 + i, second)
+                store(v, p0 + i, second)
         if rest == count:  # with masks the rest takes longer than a register
             return
         i, n = rest, count - rest
         w, dw = load_first(p, p0 + i, n, 0.0, 1), load_first(g, g0 + i, n, 0.0, 1)
-        first = load_first(m, m0 + i, n, 0.0, 1) if slots > 0 else dw
-        second = load_first(v, m0 + i, n, 0.0, 1) if slots > 1 else dw
-        w, first, second = step(move, decay, w, dw, first, second)
+        first = load_first(m, p0 + i, n, 0.0, 1) if slots > 0 else dw
+        second = load_first(v, p0 + i, n, 0.0, 1) if slots > 1 else dw
+        w, first, second = step(move, w, dw, first, second)
         store_first(p, p0 + i, n, w)
         if slots > 0:
-            store_first(m, m0 + i, n, first)
+            store_first(m, p0 + i, n, first)
         if slots > 1:
-            store_first(v, m0 + i, n, second)
+            store_first(v, p0 + i, n, second)
 
     return apply
 
@@ -163,18 +167,16 @@ _rmsprop_all, _adam_all = _make_update(_rmsprop, 1), _make_update(_adam, 2)
 
 
 @noinline
-def update(
-    move: Move, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, v: Array, m0: int, count: int
-) -> None:
-    """Move p[p0 : p0 + count] along g[g0 : g0 + count]; m and v, from m0 on, are used where the rule has them."""
+def update(move: Move, p: Array, p0: int, g: Array, g0: int, memory: Memory, count: int) -> None:
+    """Move p[p0 : p0 + count] along g[g0 : g0 + count]; what is remembered of them lies from p0 on, too."""
     number = move.rule.number
     if number == SGD:
-        _sgd_all(move, decay, p, p0, g, g0, m, v, m0, count)
+        _sgd_all(move, p, p0, g, g0, memory, count)
     elif number == MOMENTUM:
-        _momentum_all(move, decay, p, p0, g, g0, m, v, m0, count)
+        _momentum_all(move, p, p0, g, g0, memory, count)
     elif number == NESTEROV:
-        _nesterov_all(move, decay, p, p0, g, g0, m, v, m0, count)
+        _nesterov_all(move, p, p0, g, g0, memory, count)
     elif number == RMSPROP:
-        _rmsprop_all(move, decay, p, p0, g, g0, m, v, m0, count)
+        _rmsprop_all(move, p, p0, g, g0, memory, count)
     else:
-        _adam_all(move, decay, p, p0, g, g0, m, v, m0, count)
+        _adam_all(move, p, p0, g, g0, memory, count)

@@ -12,26 +12,18 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from .batch_weights import Source
 from .compile import Array, entry, kernel
 from .network import BIAS, INPUT, K_, N_, PANEL, WEIGHTS, Network
 from .optimizers import at_step
 from .panels import Matrix, are_few, multiply, multiply_few, panel_width
 from .partial import load_first, store_first
+from .parts import Parts, Scratch, Steps, batch_of_step, flip_part, prefetch_next, rows_of_step, scattered
 from .passes import activate_rows, backward
 from .penalty import Terms, objective, square_slice
 from .rows import Batch, Data, input_layer, logits_loss, step_scale, total
 from .simd import lanes
-from .steps import (
-    Parts,
-    Scratch,
-    Steps,
-    batch_of_step,
-    batch_step,
-    flip_part,
-    prefetch_next,
-    rows_of_step,
-    scattered,
-)
+from .steps import batch_step
 from .sync import (
     ABANDONED,
     DIVERGED,
@@ -155,9 +147,9 @@ def train_slices(
             atomic_store(control, DIVERGED, 1)
             break
         backward(own, rows.values, B, 0, B, 0, number)
-        source, move, shrink = (data, rows, B, parts), at_step(steps.rule, number), steps.decay + terms.penalty * scale
+        source, move = Source(data, rows, B, parts), at_step(steps.rule, number, steps.decay + terms.penalty * scale)
         for layer in range(1, -1, -1):
-            batch_step(own, layer, source, parts, move, shrink, memory, 0, 1, scratch)
+            batch_step(own, layer, source, move, memory, 0, 1, scratch)
         if t == 0:
             now = Terms(terms.penalty, terms.divisor, terms.squares[turn * squares : (turn + count) * squares])
             losses_out[epoch] += objective(now, len(data.weights) > 0, loss, B, scale)

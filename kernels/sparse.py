@@ -68,32 +68,22 @@ def _make_panel(registers: int, number_of: Callable[..., float]) -> Callable[...
     read, write = _ACCESS[registers]
 
     @kernel
-    def add(
-        acc: Any, begin: int, end: int, places: Array, codes: Array, values: Array, table: Array, B: Array, at: int
-    ) -> Any:
+    def add(acc: Any, begin: int, end: int, places: Array, codes: Array, values: Array, table: Array, B: Matrix) -> Any:
         """acc + the entries begin..end."""
-        stride = registers * lanes(B)
+        stride = registers * lanes(B.data)
         for j in range(begin, end):
             x = number_of(j, codes, values, table)
-            acc = multiply_add(x, load(B, at + stride * item(places, j), registers), acc)
+            acc = multiply_add(x, load(B.data, B.offset + stride * item(places, j), registers), acc)
         return acc
 
     @kernel
     def multiply(
-        lists: Lists,
-        numbers: Array,
-        first: int,
-        count: int,
-        B: Array,
-        at: int,
-        start: Matrix,
-        columns: int,
-        out: Matrix,
+        lists: Lists, numbers: Array, first: int, count: int, B: Matrix, start: Matrix, columns: int, out: Matrix
     ) -> None:
-        """Lists first..first + count, or numbers[first] and on if there are any, times one panel of B, which begins
-        `at`. Only the first `columns` of the result are read or written."""
+        """Lists first..first + count, or numbers[first] and on if there are any, times B, which is one panel. Only the
+        first `columns` of the result are read or written."""
         starts, places, codes, values, table = lists.starts, lists.places, lists.codes, lists.values, lists.table
-        chosen, stride, step = len(numbers) > 0, registers * lanes(B), 2 if registers < WIDEST else 1
+        chosen, stride, step = len(numbers) > 0, registers * lanes(B.data), 2 if registers < WIDEST else 1
         for i in range(0, count, step):
             # Two lists at once, as far as both go: one alone would have to wait for its own last addition.
             other = min(i + step, count) - 1
@@ -106,12 +96,12 @@ def _make_panel(registers: int, number_of: Callable[..., float]) -> Callable[...
                 q_acc = read(start.data, start.offset + other * start.row, columns)
                 for _ in range(min(p_end - p, q_end - q)):
                     x, y = number_of(p, codes, values, table), number_of(q, codes, values, table)
-                    p_acc = multiply_add(x, load(B, at + stride * item(places, p), registers), p_acc)
-                    q_acc = multiply_add(y, load(B, at + stride * item(places, q), registers), q_acc)
+                    p_acc = multiply_add(x, load(B.data, B.offset + stride * item(places, p), registers), p_acc)
+                    q_acc = multiply_add(y, load(B.data, B.offset + stride * item(places, q), registers), q_acc)
                     p, q = p + 1, q + 1
-                q_acc = add(q_acc, q, q_end, places, codes, values, table, B, at)
+                q_acc = add(q_acc, q, q_end, places, codes, values, table, B)
                 write(out.data, out.offset + other * out.row, columns, q_acc)
-            p_acc = add(p_acc, p, p_end, places, codes, values, table, B, at)
+            p_acc = add(p_acc, p, p_end, places, codes, values, table, B)
             write(out.data, out.offset + i * out.row, columns, p_acc)
 
     return multiply
@@ -122,27 +112,18 @@ def _make_multiply(number_of: Callable[..., float]) -> Callable[..., None]:
 
     @noinline
     def multiply(
-        lists: Lists,
-        numbers: Array,
-        first: int,
-        count: int,
-        wide: int,
-        B: Array,
-        at: int,
-        start: Matrix,
-        columns: int,
-        out: Matrix,
+        lists: Lists, numbers: Array, first: int, count: int, B: Matrix, start: Matrix, columns: int, out: Matrix
     ) -> None:
-        """The same for a panel that is `wide` columns wide."""
-        registers = wide // lanes(B)
+        """The same for a panel of any width."""
+        registers = B.row // lanes(B.data)
         if registers == 1:
-            one(lists, numbers, first, count, B, at, start, columns, out)
+            one(lists, numbers, first, count, B, start, columns, out)
         elif registers == 2:
-            two(lists, numbers, first, count, B, at, start, columns, out)
+            two(lists, numbers, first, count, B, start, columns, out)
         elif registers == 4:
-            four(lists, numbers, first, count, B, at, start, columns, out)
+            four(lists, numbers, first, count, B, start, columns, out)
         else:
-            eight(lists, numbers, first, count, B, at, start, columns, out)
+            eight(lists, numbers, first, count, B, start, columns, out)
 
     return multiply
 
@@ -152,22 +133,13 @@ _multiply_coded, _multiply_plain = _make_multiply(coded), _make_multiply(plain)
 
 @kernel
 def multiply_lists(
-    lists: Lists,
-    numbers: Array,
-    first: int,
-    count: int,
-    wide: int,
-    B: Array,
-    at: int,
-    start: Matrix,
-    columns: int,
-    out: Matrix,
+    lists: Lists, numbers: Array, first: int, count: int, B: Matrix, start: Matrix, columns: int, out: Matrix
 ) -> None:
     """The same for lists of either kind: LLVM would ask in the loop which it is, 5 to 15% of an epoch."""
     if len(lists.codes) > 0:
-        _multiply_coded(lists, numbers, first, count, wide, B, at, start, columns, out)
+        _multiply_coded(lists, numbers, first, count, B, start, columns, out)
     else:
-        _multiply_plain(lists, numbers, first, count, wide, B, at, start, columns, out)
+        _multiply_plain(lists, numbers, first, count, B, start, columns, out)
 
 
 def _make_some(number_of: Callable[..., float]) -> Callable[..., None]:
@@ -181,8 +153,7 @@ def _make_some(number_of: Callable[..., float]) -> Callable[..., None]:
         first: int,
         count: int,
         limit: int,
-        B: Array,
-        at: int,
+        B: Matrix,
         start: Matrix,
         columns: int,
         out: Matrix,
@@ -190,13 +161,13 @@ def _make_some(number_of: Callable[..., float]) -> Callable[..., None]:
         """The same for the widest panel and those entries of lists numbers[first] and on, from cuts[first] and on,
         whose place is below `limit`; moves the cuts on."""
         starts, places, codes, values, table = lists.starts, lists.places, lists.codes, lists.values, lists.table
-        stride = WIDEST * lanes(B)
+        stride = WIDEST * lanes(B.data)
         for i in range(count):
             p, end = item(cuts, first + i), item(starts, item(numbers, first + i) + 1)
             acc = read(start.data, start.offset + i * start.row, columns)
             while p < end and item(places, p) < limit:
                 x = number_of(p, codes, values, table)
-                acc = multiply_add(x, load(B, at + stride * item(places, p), WIDEST), acc)
+                acc = multiply_add(x, load(B.data, B.offset + stride * item(places, p), WIDEST), acc)
                 p += 1
             set_item(cuts, first + i, p)
             write(out.data, out.offset + i * out.row, columns, acc)
@@ -282,19 +253,20 @@ def first_layer(
     layers, params, last = network.layers, network.params, n + columns
     K, N = layers[0, K_], layers[0, N_]
     while n < last:
-        wide, weights = panel_width(params, N - n, layers[0, PANEL]), layers[0, WEIGHTS] + n * K
+        wide = panel_width(params, N - n, layers[0, PANEL])
+        W = Matrix(params, layers[0, WEIGHTS] + n * K, wide, 1)
         start, Z = Matrix(params, layers[0, BIAS] + n, 0, 1), Matrix(values, B * layers[1, KEPT] + begin * N + n, N, 1)
         rows, width = rows_of_w(lists, numbers, begin, end, K, wide, params), min(wide, N - n)
         if rows == K:
-            multiply_lists(lists, numbers, begin, end - begin, wide, params, weights, start, width, Z)
+            multiply_lists(lists, numbers, begin, end - begin, W, start, width, Z)
         else:
             for i in range(begin, end):
                 cuts[i] = lists.starts[numbers[i]]
             for k in range(rows, K + rows, rows):
                 if len(lists.codes) > 0:
-                    _some_coded(lists, numbers, cuts, begin, end - begin, k, params, weights, start, width, Z)
+                    _some_coded(lists, numbers, cuts, begin, end - begin, k, W, start, width, Z)
                 else:
-                    _some_plain(lists, numbers, cuts, begin, end - begin, k, params, weights, start, width, Z)
+                    _some_plain(lists, numbers, cuts, begin, end - begin, k, W, start, width, Z)
                 start = Z
         n += wide
 
@@ -309,5 +281,6 @@ def add_columns(
     while n < N:
         wide = panel_width(out, N - n, network.layers[0, PANEL])
         C, nothing = Matrix(out, dw + n * K, wide, 1), Matrix(network.zero, 0, 0, 1)
-        multiply_lists(columns, numbers, first, K, wide, dZ, n * B, nothing if fresh else C, wide, C)
+        panel = Matrix(dZ, n * B, wide, 1)
+        multiply_lists(columns, numbers, first, K, panel, nothing if fresh else C, wide, C)
         n += wide

@@ -3,11 +3,12 @@ makes one the step of the tile before is taken. Reference: `train_step` in fastn
 
 from __future__ import annotations
 
+from .batch_weights import Source
 from .bytes import as_bytes, bring_bytes
 from .compile import Array, kernel
 from .matrix_unit import SIDE
-from .network import K_, N_, PANEL, TERMS, WEIGHTS, Network, Rows
-from .optimizers import Move
+from .network import K_, N_, PANEL, TERMS, WEIGHTS, Network
+from .optimizers import Memory, Move
 from .panels import Matrix, panel_width
 from .products import DEEP, TALL, from_row
 from .thirds import PRODUCT, begin_gradients, bring_inputs, brought_gradients, brought_inputs
@@ -27,9 +28,7 @@ def _panels_step(network: Network, layer: int, B: int, top: int, bottom: int, n:
             g = places - tile.g
             A, dZ = from_row(inputs, k - top), brought_gradients(network, layer, B, n)
             multiply_meanwhile(rows, wide, terms, A, dZ, inputs.pairs, True, words, g, tile)
-            tile = Waiting(
-                tile.move, tile.decay, tile.params, tile.first, tile.second, tile.words, p, g, rows * wide // SIDE
-            )
+            tile = Waiting(tile.move, tile.params, tile.memory, tile.words, p, g, rows * wide // SIDE)
         n += wide
     take_step(tile, 0, tile.registers)
 
@@ -38,29 +37,24 @@ def _panels_step(network: Network, layer: int, B: int, top: int, bottom: int, n:
 def thirds_step(
     network: Network,
     layer: int,
-    features: Rows,
-    values: Array,
-    numbers: Array,
-    ahead: Array,
-    B: int,
+    source: Source,
     A: Matrix,
     begin: int,
     end: int,
     n: int,
     last: int,
     move: Move,
-    decay: float,
-    first: Array,
-    second: Array,
+    memory: Memory,
     room: Array,
 ) -> None:
-    """Rows begin..end and columns n..last of a layer's W, over a batch of B whose A.T is given. room: for a tile, see
+    """Rows begin..end and columns n..last of a layer's W, over a batch whose A.T is given. room: for a tile, see
     digits_step.py; here tiles lie in `words`."""
-    tile, top = Waiting(move, decay, network.params, first, second, network.words, 0, PRODUCT, 0), begin
-    begin_gradients(network, layer, values, B, 0, B, n, last, features.factor)
+    features, batch, B, top = source.data.rows, source.batch, source.B, begin
+    tile = Waiting(move, network.params, memory, network.words, 0, PRODUCT, 0)
+    begin_gradients(network, layer, batch.values, B, 0, B, n, last, features.factor)
     while top < end:
         if layer == 0 and as_bytes(network):
-            bottom = bring_bytes(network, features, numbers, ahead, B, top, end)
+            bottom = bring_bytes(network, features, batch.numbers, batch.ahead, B, top, end)
         else:
             bottom = bring_inputs(network, layer, A, B, top, end)
         _panels_step(network, layer, B, top, bottom, n, last, tile)

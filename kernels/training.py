@@ -8,34 +8,33 @@ from __future__ import annotations
 
 import math
 
+from .batch_weights import Source
 from .compile import Array, entry, kernel
 from .gradients import add_gradients
 from .lists import flip
 from .matrix_unit import HAS_MATRIX_UNIT
 from .network import INPUT, K_, N_, PANEL, Network
-from .optimizers import Rule, at_step
+from .optimizers import Memory, Rule, at_step
 from .panels import Matrix
-from .passes import activate_rows, backward, layer_backward, layer_forward
-from .penalty import objective, square_weights
-from .rows import BLOCK, Batch, Data, input_layer, listed, rows_loss, step_scale, total, with_ahead
-from .simd import TILE_ROWS
-from .steps import (
-    Memory,
+from .parts import (
     Parts,
     Scratch,
     Shards,
     Steps,
     batch_of_step,
-    batch_step,
     flip_part,
     own_columns,
     own_rows,
     prefetch_next,
     rows_of_step,
     scattered,
-    shards_step,
-    sum_shards,
 )
+from .passes import activate_rows, backward, layer_backward, layer_forward
+from .penalty import objective, square_weights
+from .rows import BLOCK, Batch, Data, input_layer, listed, rows_loss, step_scale, total, with_ahead
+from .shards import sum_shards
+from .simd import TILE_ROWS
+from .steps import batch_step, shards_step
 from .sync import (
     ABANDONED,
     DIVERGED,
@@ -133,13 +132,12 @@ def train_minibatches(
         barrier(control, threads)
         if atomic_load(control, DIVERGED) or atomic_load(control, STOPPING):
             break
-        source, move = (data, own, B, parts), at_step(steps.rule, number)
-        shrink = steps.decay + terms.penalty * scale
+        source, move = Source(data, own, B, parts), at_step(steps.rule, number, steps.decay + terms.penalty * scale)
         for layer in range(len(network.layers) - 2, -1, -1):
             if 0 < layer <= parts.middle:
                 k, last_row = own_rows(network, layer, t, threads)
                 layer_backward(network, layer, own.values, B, 0, B, k, last_row - k, number)
-            batch_step(network, layer, source, parts, move, shrink, memory, t, threads, scratch)
+            batch_step(network, layer, source, move, memory, t, threads, scratch)
             if 0 < layer <= parts.middle:
                 barrier(control, threads)
         if t == 0:  # only now, for who looks on divides the sums by the steps
@@ -236,8 +234,8 @@ def train_replicas(
             break
         if t == 0 and terms.penalty > 0.0:
             square_weights(network, terms.squares, 0, 1)
-        move, shrink = at_step(steps.rule, number), steps.decay + terms.penalty * scale
-        shards_step(network, now, parts, move, shrink, memory, 0, 1, scratch)
+        move = at_step(steps.rule, number, steps.decay + terms.penalty * scale)
+        shards_step(network, now, parts, move, memory, 0, 1, scratch)
         if t == 0:
             loss = total(now.losses, 0, shards.parts)
             losses_out[epoch] += objective(terms, len(data.weights) > 0, loss, B, scale)
@@ -320,8 +318,8 @@ def train_full_batch(
         if not math.isfinite(loss):
             atomic_store(control, DIVERGED, 1)
             break
-        move = at_step(rule, memory.steps + epoch + 1)
-        shards_step(network, shards, parts, move, decay, memory, t, threads, scratch)
+        move = at_step(rule, memory.steps + epoch + 1, decay)
+        shards_step(network, shards, parts, move, memory, t, threads, scratch)
         if t == 0:
             losses_out[epoch] = loss
             right_out[epoch] = shards.right[: shards.parts].sum()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .compile import Array, kernel, noinline
 from .matrix_unit import SIDE
-from .optimizers import Move, Rule, update
+from .optimizers import Memory, Move, Rule, update
 from .products import Split, make_multiply
 
 
@@ -15,10 +15,8 @@ class Waiting(NamedTuple):
     g on."""
 
     move: Move
-    decay: float
     params: Array
-    first: Array
-    second: Array
+    memory: Memory
     words: Array
     p: int
     g: int
@@ -28,8 +26,8 @@ class Waiting(NamedTuple):
 @kernel
 def take_step(tile: Waiting, done: int, each: int) -> None:
     """On so many registers of a tile when `done` are done."""
-    p, g = tile.p + done * SIDE, tile.g + done * SIDE
-    update(tile.move, tile.decay, tile.params, p, tile.words, g, tile.first, tile.second, p, each * SIDE)
+    at = done * SIDE
+    update(tile.move, tile.params, tile.p + at, tile.words, tile.g + at, tile.memory, each * SIDE)
 
 
 _multiply = make_multiply(take_step)
@@ -39,7 +37,7 @@ _multiply = make_multiply(take_step)
 def none_waits(words: Array) -> Waiting:
     """A tile of no parameters."""
     rule = Rule(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, False)
-    return Waiting(Move(rule, 0.0, 0.0), 0.0, words, words, words, words, 0, 0, 0)
+    return Waiting(Move(rule, 0.0, 0.0, 0.0), words, Memory(words, words, 0), words, 0, 0, 0)
 
 
 @noinline

@@ -13,17 +13,17 @@ from ..csr import CSR
 from ..features import lists_of, no_lists, rows_of
 from ..kernels.network import K_, N_
 from ..kernels.panels import STRIP
+from ..kernels.parts import Scratch
 from ..kernels.products import DEEP, TALL
 from ..kernels.rows import Batch, Data
 from ..kernels.sparse import WIDEST
-from ..kernels.steps import Scratch
 from ..objective import LOSSES, Objective
 from ..packing import Layout, aligned
 
 Array = NDArray[Any]
 PLAIN = Objective()
 
-# Numbers of strips, see kernels/steps.py: 64 KB of float32, which stay in L2 beside a layer's dZ.
+# Numbers of strips, see kernels/batch_weights.py: 64 KB of float32, which stay in L2 beside a layer's dZ.
 STRIPS = 1 << 14
 
 

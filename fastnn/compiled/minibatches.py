@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from ..architecture import Architecture
 from ..features import batch_room, no_lists
 from ..kernels import training as kernels
+from ..kernels.parts import Parts, Steps
 from ..kernels.penalty import ROWS_SQUARED, Terms
 from ..kernels.rows import Data
 from ..kernels.simd import TILE_ROWS
 from ..kernels.slices import Slicing, train_slices
 from ..kernels.sparse import WIDEST
-from ..kernels.steps import Parts, Steps
 from ..packing import aligned
 from ..slicing import SlicedLayout, bounds_of, slices_of
 from ..trainer import Plan, State

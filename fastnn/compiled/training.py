@@ -14,9 +14,8 @@ from .. import workers
 from ..architecture import Architecture
 from ..errors import Diverged
 from ..kernels.network import Network
-from ..kernels.optimizers import Rule
+from ..kernels.optimizers import Memory, Rule
 from ..kernels.rows import Data
-from ..kernels.steps import Memory
 from ..kernels.sync import DIVERGED, SLOTS, STEPS
 from ..optimizers import OPTIMIZERS
 from ..pace import keep, recall
