@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fastnn import reference
 from fastnn.kernels import optimizers
 from fastnn.kernels.compile import entry
-from fastnn.kernels.optimizers import Rule
+from fastnn.kernels.optimizers import Memory, Rule
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 
 Array = NDArray[Any]
@@ -19,15 +19,15 @@ Guarded = Callable[[Any], Array]
 Close = Callable[..., None]
 
 STEPS = 6
-P0, G0, M0 = 3, 2, 5  # where the kernel begins in the parameters, the gradient and what is remembered
+P0, G0 = 3, 2  # where the kernel begins in the parameters and what is remembered, and in the gradient
 DECAY = 0.1
 
 
 @entry
 def update(
-    rule: Rule, step: int, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, v: Array, m0: int, count: int
+    rule: Rule, step: int, decay: float, p: Array, p0: int, g: Array, g0: int, m: Array, v: Array, count: int
 ) -> None:
-    optimizers.update(optimizers.at_step(rule, step), decay, p, p0, g, g0, m, v, m0, count)
+    optimizers.update(optimizers.at_step(rule, step, decay), p, p0, g, g0, Memory(m, v, step - 1), count)
 
 
 @pytest.fixture(params=[*OPTIMIZERS, "adam, scaled epsilon"])
@@ -51,16 +51,16 @@ def run(o: Optimizer, decay: float, params: Array, gradients: list[Array], guard
     """Parameters and memory after a step for each gradient; what lies beside them must not have changed."""
     size, unused = params.size, np.zeros(0, params.dtype)
     p = guarded(surrounded(params, P0))
-    memory = [guarded(surrounded(np.zeros_like(params), M0)) for _ in range(o.slots)]
+    memory = [guarded(surrounded(np.zeros_like(params), P0)) for _ in range(o.slots)]
     first, second = (*memory, unused, unused)[:2]
     for step, gradient in enumerate(gradients, 1):
         g = guarded(surrounded(gradient, G0))
-        update(rule_of(o), step, decay, p, P0, g, G0, first, second, M0, size)
+        update(rule_of(o), step, decay, p, P0, g, G0, first, second, size)
         np.testing.assert_array_equal(g, surrounded(gradient, G0))
-    for array, offset in ((p, P0), *((slot, M0) for slot in memory)):
-        assert np.isnan(array[:offset]).all()
-        assert np.isnan(array[offset + size :]).all()
-    return p[P0 : P0 + size], np.array([slot[M0 : M0 + size] for slot in memory])
+    for array in (p, *memory):
+        assert np.isnan(array[:P0]).all()
+        assert np.isnan(array[P0 + size :]).all()
+    return p[P0 : P0 + size], np.array([slot[P0 : P0 + size] for slot in memory])
 
 
 @pytest.mark.parametrize("decay", [0.0, DECAY])
@@ -95,7 +95,7 @@ def test_late_steps(optimizer: Optimizer, dtype: DType, guarded: Guarded, assert
     first, second = (*memory, np.zeros(0, dtype), np.zeros(0, dtype))[:2]
     expected, state = np.ones(5), [np.full(5, 0.25) for _ in range(optimizer.slots)]
     for step in (10_000_000, 3_000_000_000):
-        update(rule_of(optimizer), step, DECAY, p, 0, g, 0, first, second, 0, 5)
+        update(rule_of(optimizer), step, DECAY, p, 0, g, 0, first, second, 5)
         reference.update(expected, np.full(5, 0.5), state, step, optimizer, DECAY)
     assert_close(p, expected, 8)
 
@@ -114,5 +114,5 @@ def test_not_a_number_stays_in_its_place(
 
 def test_nothing_to_do(optimizer: Optimizer, dtype: DType, guarded: Guarded) -> None:
     arrays = [guarded(np.full(4, 7, dtype)) for _ in range(4)]
-    update(rule_of(optimizer), 1, DECAY, arrays[0], 0, arrays[1], 0, arrays[2], arrays[3], 0, 0)
+    update(rule_of(optimizer), 1, DECAY, arrays[0], 0, arrays[1], 0, arrays[2], arrays[3], 0)
     np.testing.assert_array_equal(arrays, 7)
