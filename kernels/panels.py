@@ -44,7 +44,8 @@ TALLEST, TALLEST_NARROW, SHORT = TILE_ROWS * 3 // 2, min(16, TILE_ROWS * 3), 4
 
 # Whether there are but 16 vector registers. Where LLVM does not know how far apart numbers lie, its unrolled loop then
 # keeps addresses in memory: 3.3 instructions for a multiply-add of 12 rows and one register, and 2.7 with the strides
-# of rows and strips as constants; 24-100-100-8 took 12% longer. With 32 registers there are 1.8 either way.
+# of rows and strips as constants; 24-100-100-8 took 12% longer. Of 6 rows and two registers it unrolls two steps at
+# most, which makes 2.0, and four written out 1.8. With 32 registers there are 1.8 either way.
 FEW_REGISTERS = TILE_ROWS < 8
 
 # The row stride of a right-hand matrix that lies in panels, see `pack`.
@@ -89,6 +90,20 @@ def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Ma
         return acc
 
     @kernel
+    def add_by_fours(depth: int, A: Matrix, a: int, column: int, starts: Any, B: Matrix, row: int, acc: Any) -> Any:
+        """The same, four numbers of each row a turn."""
+        b = B.offset
+        for _ in range(depth // 4):
+            acc = outer_add(A.data, a, starts, load(B.data, b, registers), acc)
+            acc = outer_add(A.data, a + column, starts, load(B.data, b + row, registers), acc)
+            acc = outer_add(A.data, a + 2 * column, starts, load(B.data, b + 2 * row, registers), acc)
+            acc = outer_add(A.data, a + 3 * column, starts, load(B.data, b + 3 * row, registers), acc)
+            a, b = a + 4 * column, b + 4 * row
+        return add_products(depth % 4, A, a, column, starts, Matrix(B.data, b, row, 1), row, acc)
+
+    add_known = add_by_fours if registers == 2 else add_products
+
+    @kernel
     def tiles(i: int, rows: int, columns: int, depth: int, A: Matrix, B: Matrix, start: Matrix, C: Matrix) -> int:
         """C = start + A @ B for whole tiles of `height` rows from row i on; returns the first row left over."""
         wide = registers * lanes(C.data)
@@ -96,9 +111,9 @@ def _make_tiles(height: int, registers: int) -> Callable[[int, int, int, int, Ma
             acc = load_tile(start.data, start.offset + i * start.row, start.row, columns, height, registers)
             a, b, starts = A.offset + i * A.row, B.offset, row_offsets(A.data, A.row, height)
             if FEW_REGISTERS and A.column == 1 and B.row == wide:
-                acc = add_products(depth, A, a, 1, starts, B, wide, acc)
+                acc = add_known(depth, A, a, 1, starts, B, wide, acc)
             elif FEW_REGISTERS and A.column == STRIP and A.row == 1 and B.row == wide:
-                acc = add_products(depth, A, a, STRIP, row_offsets(A.data, 1, height), B, wide, acc)
+                acc = add_known(depth, A, a, STRIP, row_offsets(A.data, 1, height), B, wide, acc)
             elif columns == wide or B.row == wide:  # or B is filled up
                 acc = add_products(depth, A, a, A.column, starts, B, B.row, acc)
             else:
