@@ -8,9 +8,9 @@ import sys
 import time
 from math import isfinite
 
+from .bar import Bar
 from .extras import needed
 from .history import History
-from .progress import Bar
 
 # Drawing the curves takes 5 ms, here: as often as that makes this share of the time, so about once a second.
 SHARE = 0.005

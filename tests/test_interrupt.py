@@ -11,7 +11,7 @@ import pytest
 
 import fastnn.mlp
 from fastnn import MLP, History
-from fastnn.progress import Silent
+from fastnn.bar import Silent
 
 m, K, B = 50, 4, 16
 X = np.random.default_rng(0).normal(size=(m, K))

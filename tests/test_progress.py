@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from fastnn import MLP
+from fastnn.bar import REFRESH_SECONDS, Bar, Lines, Silent
 from fastnn.history import History
 from fastnn.live import Live
-from fastnn.progress import REFRESH_SECONDS, Bar, Lines, Silent, make_progress
+from fastnn.progress import make_progress
 from fastnn.workers import POLL_SECONDS
 
 
@@ -84,7 +85,7 @@ def test_bar_shows_epoch_figures_rate_and_time_left(
 
 def test_bar_counts_rows_and_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
     in_terminal(monkeypatch)
-    monkeypatch.setattr("fastnn.progress.REFRESH_SECONDS", 0.0)
+    monkeypatch.setattr("fastnn.bar.REFRESH_SECONDS", 0.0)
     bar = Bar(epochs=3, rows=10)
     bar.advance(4, None)
     assert (bar.bar.n, bar.bar.desc) == (4, "epoch 1/3")

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 
 import fastnn.workers
 from fastnn import MLP, History, storage
+from fastnn.bar import Silent
 from fastnn.commands.recorder import Recorder, Signals
 from fastnn.fitting import Keeper
 from fastnn.mlp import network
 from fastnn.optimizers import OPTIMIZERS, Optimizer
-from fastnn.progress import Silent
 from fastnn.train import main
 from fastnn.trainer import Plan
 
