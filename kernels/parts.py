@@ -1,6 +1,6 @@
 """What the second half of a step works with: whose rows and columns they are, and where everything lies.
 
-Work is split by what it writes, never by how many threads there are: see training.py.
+Work is split by what it writes, never by how many threads there are: see minibatches.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The second half of a step: the optimizer's step on every weight, as soon as a tile of its gradient is made.
 
-Reference: `train_step` in fastnn/reference.py. rows.py is the first half, training.py makes whole epochs of both.
+Reference: `train_step` in fastnn/reference.py. rows.py is the first half; minibatches.py, replicas.py, slices.py
+and full_batch.py make whole epochs of both.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastnn import MLP, team
 from fastnn.compiled import forward
-from fastnn.kernels import training
+from fastnn.kernels import minibatches
 from fastnn.optimizers import OPTIMIZERS
 
 Array = NDArray[Any]
@@ -135,7 +135,7 @@ def test_memory_of_a_prediction_that_failed_is_not_used_again(monkeypatch: pytes
 @pytest.mark.parametrize("kind", [int, np.float32, np.int64])
 def test_numbers_of_any_kind_run_the_same_compiled_kernel(name: str, kind: type) -> None:
     """A kernel compiled anew for a whole number would cost ten seconds."""
-    kernel: Any = training.train_minibatches
+    kernel: Any = minibatches.train_minibatches
     value = {"learning_rate": 1, "momentum": 0, "weight_decay": 0}[name]
     as_float: dict[str, Any] = {"optimizer": "sgd", name: float(value)}
     as_given: dict[str, Any] = {"optimizer": "sgd", name: kind(value)}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..architecture import Architecture
 from ..features import compress_blocks, no_lists
-from ..kernels import training as kernels
+from ..kernels import full_batch as kernels
 from ..kernels.parts import Parts
 from ..kernels.rows import BLOCK, Batch, Data
 from ..kernels.simd import REGISTER_BYTES

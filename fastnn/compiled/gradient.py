@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .. import workers
 from ..architecture import Architecture
 from ..csr import CSR
-from ..kernels import training
+from ..kernels import full_batch
 from ..objective import Objective
 from ..optimizers import Optimizer
 from ..packing import aligned
@@ -66,6 +66,6 @@ class Gradient:
     def _call(self, m: int, t: int, threads: int) -> None:
         trainer = self.trainer
         room = trainer.blocks[t], trainer.scratch[t], trainer.shards._replace(parts=trainer.shards.parts if m else 0)
-        training.gradient(
+        full_batch.gradient(
             t, threads, trainer.control, trainer.network, trainer.data, m, 1.0 / self.total, *room, self.out
         )

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from ..architecture import Architecture
 from ..features import batch_room, no_lists
-from ..kernels import training as kernels
+from ..kernels.minibatches import train_minibatches
 from ..kernels.parts import Parts, Steps
 from ..kernels.penalty import ROWS_SQUARED, Terms
+from ..kernels.replicas import train_replicas
 from ..kernels.rows import Data
 from ..kernels.simd import TILE_ROWS
 from ..kernels.slices import Slicing, train_slices
@@ -66,7 +67,7 @@ class MiniBatches(_Batches):
         self.right = np.zeros(8 * self.threads, np.int64)
 
     def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
-        kernels.train_minibatches(
+        train_minibatches(
             t,
             threads,
             self.control,
@@ -108,7 +109,7 @@ class Replicas(_Batches):
 
     def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
         network, slots = self.copies[t]
-        kernels.train_replicas(
+        train_replicas(
             t,
             threads,
             self.control,

@@ -26,7 +26,9 @@ ENTRIES = {
     "lists": "flip_blocks",
     "slices": "train_slices",
     "whole_numbers": "encode_rows",
-    "training": "train_minibatches train_replicas train_full_batch gradient",
+    "full_batch": "train_full_batch gradient",
+    "minibatches": "train_minibatches",
+    "replicas": "train_replicas",
 }
 
 
