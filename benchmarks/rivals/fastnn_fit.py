@@ -16,21 +16,25 @@ class Trainer:
     """See rivals.Trainer."""
 
     def __init__(self, workload: Workload, dtype: str, threads: int | None) -> None:
-        self.workload, self.threads = workload, threads
+        self.workload, self.dtype, self.threads = workload, dtype, threads
         self.X, self.y = workload.load()
-        self.net = MLP(workload.sizes, activation=workload.activation, dtype=dtype)
-        self._fit(FEW_ROWS, 1)  # compiles, where nothing is cached: 20 s, which would pass for a slow first fit
+        self._fit(self._net(), FEW_ROWS, 1)  # compiles, where nothing is cached: 20 s would pass for a slow first fit
+        self.net = self._net()
 
     def fit(self, epochs: int) -> tuple[float, list[float]]:
-        return self._fit(len(self.X), epochs)
-
-    def _fit(self, rows: int, epochs: int) -> tuple[float, list[float]]:
         self.net.weights, self.net.biases = self.workload.initial(self.net.dtype.name)
+        return self._fit(self.net, len(self.X), epochs)
+
+    def _net(self) -> MLP:
+        return MLP(self.workload.sizes, activation=self.workload.activation, dtype=self.dtype)
+
+    def _fit(self, net: MLP, rows: int, epochs: int) -> tuple[float, list[float]]:
+        X, y = self.X[:rows], self.y[:rows]
         with open(os.devnull, "w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):  # progress is shown, unseen
             start = time.perf_counter()
-            history = self.net.fit(
-                self.X[:rows],
-                self.y[:rows],
+            history = net.fit(
+                X,
+                y,
                 epochs=epochs,
                 batch_size=self.workload.batch_size,
                 optimizer=self.workload.optimizer,
