@@ -90,7 +90,8 @@ def _add_network(group: argparse._ArgumentGroup) -> None:
     add("--activation", type=_activation, metavar="A,A", help=f"one, or one a layer: {listed(ACTIVATIONS)}")
     add("--output-activation", dest="output", metavar="A", help=listed(OUTPUTS))
     add("--init", metavar="I", help="he, glorot, uniform:W or normal:S (default: he for relu, else glorot)")
-    add("--init-biases", action="store_true", help="draw the biases the same way, instead of zeros")
+    draws = "draw the biases the same way, or start from zeros (default)"
+    add("--init-biases", action=argparse.BooleanOptionalAction, help=draws)
 
 
 def _add_steps(group: argparse._ArgumentGroup) -> None:

@@ -59,6 +59,10 @@ class Recorder:
         self.problem: OSError | None = None
         self.told: set[str] = set()
 
+    def check(self) -> None:
+        """Raise ValueError for a network that no checkpoint can hold, before anything is removed or trained."""
+        storage.content_of(self._checkpoint(History()))
+
     def begin(self, history: History) -> None:
         """The first checkpoint, so that a run can be resumed from its very beginning. Raises OSError."""
         for name in (LAST, BEST, METRICS):

@@ -60,6 +60,7 @@ def rows_to_measure(run: Run, data: str | None) -> Prepared:
     """Those that the run was measured on or, from other data, its test rows or, without those, all of it."""
     if data is None:
         prepared, _ = prepare(run.settings, read(run.settings))
+        check_same(run, knowledge_of(prepared.X_train, prepared.y_train))
         return prepared
     other = read(run.settings.replace(data=data, test_data=None))
     recipe = RECIPES[run.settings.recipe] if run.settings.recipe is not None else None
@@ -69,8 +70,29 @@ def rows_to_measure(run: Run, data: str | None) -> Prepared:
 
 
 def as_trained(X: Array, data: Mapping[str, Any]) -> Array:
-    """Features as the network knows them: a table's type follows from its values, and bytes mean x / 255."""
-    return X.astype(np.float64) if X.dtype == np.uint8 and data.get("type", "uint8") != "uint8" else X
+    """Features as the network knows them: a table's type follows from its values, and bytes mean x / 255.
+
+    Raises ValueError where one row that holds no bytes would change what all others mean.
+    """
+    trained = data.get("type", "uint8")
+    if X.dtype == np.uint8 and trained != "uint8":
+        return X.astype(np.float64)
+    no_bytes = X.dtype != np.uint8 and trained == "uint8" and X.shape[1] == data.get("features")
+    if no_bytes and np.greater(X, 1.0).any():
+        row, column = np.argwhere(np.greater(X, 1.0))[0]
+        raise ValueError(
+            f"The features hold {X[row, column]:g} in row {row}, column {column}, among numbers that are no bytes; "
+            "expected whole numbers from 0 to 255, as the network was trained on, or all of them divided by 255."
+        )
+    return X
+
+
+def check_same(run: Run, data: Mapping[str, Any]) -> None:
+    """Raise ValueError unless the run was trained on these rows, or nothing is known of them."""
+    if run.checkpoint.data and data != run.checkpoint.data:
+        raise ValueError(
+            f"{run.path} was trained on rows that are {run.checkpoint.data}; expected those, found {data}."
+        )
 
 
 def knowledge_of(X: Array, y: Array) -> dict[str, Any]:

@@ -71,18 +71,23 @@ def check_new(out: Path, force: bool) -> None:
 
 
 def begin(out: Path, settings: Settings, argv: Sequence[str]) -> None:
-    """Make the folder, without what an earlier run left there."""
+    """Make the folder, without what an earlier run left there. Raises ValueError before that goes."""
+    config = config_of(settings)
     out.mkdir(parents=True, exist_ok=True)
     for name in FILES:
         (out / name).unlink(missing_ok=True)
-    write_config(out, settings)
+    files.replace(out / CONFIG, config)
     files.replace(out / ENVIRONMENT, (json.dumps(environment(argv), indent=1) + "\n").encode())
     rewrite_metrics(out, History())
 
 
-def write_config(out: Path, settings: Settings) -> None:
-    """Every setting, as `--config` reads them."""
-    files.replace(out / CONFIG, tomli_w.dumps(settings.resolved().as_dict()).encode())
+def config_of(settings: Settings) -> bytes:
+    """Every setting, as `--config` reads them. Raises ValueError for a file's name that is no UTF-8."""
+    try:
+        return tomli_w.dumps(settings.resolved().as_dict()).encode()
+    except UnicodeEncodeError as error:
+        name = error.object[error.start :].partition('"')[0]
+        raise ValueError(f"A file's name ends in {name!r}, which is no UTF-8; expected one that can be kept.") from None
 
 
 def environment(argv: Sequence[str]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Settings:
 
     def resolved(self) -> Settings:
         """With the names of files as they are from everywhere, and nothing left to be chosen by others."""
-        relu = "relu" in self.activation
+        relu = "relu" in ((self.activation,) if isinstance(self.activation, str) else self.activation)
         return self.replace(
             data=self.data if self.data == "mnist" else str(Path(self.data).absolute()),
             test_data=None if self.test_data is None else str(Path(self.test_data).absolute()),

@@ -27,7 +27,8 @@ def run(given: Mapping[str, Any]) -> None:
     opened = open_run(given["run"], given["checkpoint"] + ".safetensors")
     picture = given["picture"]
     out = given.get("out", str((opened.folder or opened.path.parent) / f"{picture}.png"))
-    check_out(out, "force" in given or "out" not in given, (".png", ".svg", ".pdf"))
+    ours = opened.folder is not None and "out" not in given  # a run's folder has pictures of its own
+    check_out(out, "force" in given or ours, (".png", ".svg", ".pdf"))
     net = network(opened.checkpoint, backend=opened.settings.backend)
     save(_displays(picture, opened, net, thread_count(given.get("threads"))), out)
     print(json.dumps({"picture": out}) if "json" in given else f"{picture}: {out}")

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import files
 from ..cpus import thread_count
 from ..errors import Diverged
 from ..extras import needed
@@ -27,8 +28,8 @@ from .flags import settings_of
 from .measuring import measure, print_report, summary
 from .recorder import Recorder, Signals
 from .reporting import write_report
-from .rows import knowledge_of, prepare, read
-from .run import FILES, Run, begin, check_new, open_run, write_config
+from .rows import check_same, knowledge_of, prepare, read
+from .run import CONFIG, FILES, Run, begin, check_new, config_of, open_run
 from .settings import Settings, from_file
 
 # What may be said anew when a run is resumed: nothing that would change the steps that are still to come.
@@ -99,10 +100,7 @@ def _train(settings: Settings, net: MLP | None, history: History | None, run: Ru
 
 def _check_goes_on(run: Run, data: dict[str, Any]) -> None:
     """Raise ValueError unless the run was trained on these rows, and stopped within an epoch of them."""
-    if data != run.checkpoint.data:
-        raise ValueError(
-            f"{run.path} was trained on rows that are {run.checkpoint.data}; expected those, found {data}."
-        )
+    check_same(run, data)
     from_file(str(run.path), lambda: check_unfinished(run.checkpoint.state, plan_of(run.settings), data["rows"]))
 
 
@@ -199,13 +197,14 @@ def _fit_and_keep(
     """
     assert settings.out is not None
     out = Path(settings.out)
-    if history is None:
-        begin(out, settings, sys.argv)
-    else:
-        write_config(out, settings)  # with what was said anew
-    history = history or History()
     with Signals() as signals:
         recorder = Recorder(out, net, settings, data, signals)
+        recorder.check()
+        if history is None:
+            begin(out, settings, sys.argv)
+        else:
+            files.replace(out / CONFIG, config_of(settings))  # with what was said anew
+        history = history or History()
         recorder.begin(history)
         try:
             _fit(net, settings, rows, validation, history, recorder)

@@ -24,6 +24,7 @@ from .trials import Score, Trial, run_trials, scores_of
 from .trials_table import Table
 from .tuning_flags import LEARNING_RATES, VALIDATION_FRACTION, combinations
 
+NEGATED = {"init_biases"}  # flags that can say no to what --config says
 RESULTS, PICTURE = "tune.jsonl", "tune.png"
 
 
@@ -32,9 +33,11 @@ def run(given: Mapping[str, Any]) -> None:
     base = {
         name: value for name, value in given.items() if name not in ("grid", "seeds", "jobs", "out", "force", "json")
     }
-    axes = dict(given.get("grid", [("learning_rate", list(LEARNING_RATES))]))
-    base.setdefault("validation_fraction", VALIDATION_FRACTION)
+    axes = _axes(given.get("grid", [("learning_rate", list(LEARNING_RATES))]))
     settings = settings_of(base)
+    if "validation_fraction" not in base and settings.validation_fraction == 0.0:
+        base["validation_fraction"] = VALIDATION_FRACTION
+        settings = settings_of(base)
     count, jobs = (
         integer("seeds", given["seeds"], least=1),
         integer("jobs", given.get("jobs", thread_count(None)), least=1),
@@ -56,6 +59,14 @@ def run(given: Mapping[str, Any]) -> None:
         )
     picture = _draw(scores, out)
     _tell(scores, base, picture, out, as_json="json" in given)
+
+
+def _axes(given: list[tuple[str, list[Any]]]) -> dict[str, list[Any]]:
+    names = [name for name, _ in given]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"--grid is given {names.count(name)} times for {flag(name)}; expected all values in one.")
+    return dict(given)
 
 
 def _threads(settings: Settings, jobs: int) -> int:
@@ -127,6 +138,8 @@ def command_line(settings: Mapping[str, Any]) -> str:
         text = NONE.get(name) if value is None else "none" if value == () else value
         if value is True:
             words.append(flag(name))
+        elif value is False and name in NEGATED:
+            words.append("--no-" + name.replace("_", "-"))
         elif value is not False:
             words += [flag(name), ",".join(map(str, text)) if isinstance(text, tuple) else str(text)]
     return shlex.join(words)

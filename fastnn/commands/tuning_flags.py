@@ -12,7 +12,7 @@ from .flags import add_training
 
 LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 VALIDATION_FRACTION = 0.1
-UNTRIED = {"list_recipes", "config", "json", "data", "test_data", "recipe", "seed", "threads"}
+UNTRIED = {"list_recipes", "config", "json", "data", "test_data", "validation_fraction", "recipe", "seed", "threads"}
 
 
 def tune_parser() -> Parser:
@@ -44,7 +44,7 @@ def grid_axis(text: str) -> tuple[str, list[Any]]:
     known = {action.dest: action for action in parser._actions if action.dest not in {*UNTRIED, "help"}}
     name = next((name for name, flag in FLAGS.items() if flag == "--" + key), key.replace("-", "_"))
     if not equals or name not in known or not all(values):
-        keys = ", ".join(sorted(action.option_strings[-1][2:] for action in known.values()))
+        keys = ", ".join(sorted(action.option_strings[0][2:] for action in known.values()))
         raise argparse.ArgumentTypeError(f"expected KEY=V,V with one of {keys}, and not {text!r}")
     return name, [_value(known[name], key, value) for value in values]
 

@@ -177,10 +177,13 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
         """The rows to train on, and those to measure on where training may stop early."""
         X_val, y_val, sample_weight_val = validation
         if self.solver == "lbfgs" or (X_val is None and not self.early_stopping):
+            if self.best_loss_ is None:  # a call before this one went by scores
+                self.best_loss_ = np.inf
             return rows, None
         if self.validation_scores_ is None:
             self.validation_scores_, self.validation_loss_curve_ = [], []
-            self.best_validation_score_, self.best_loss_ = -np.inf, None
+            self.best_validation_score_ = -np.inf
+        self.best_loss_ = None
         if X_val is None:
             return holding_out.split(self, rows, X, y, objective)
         return rows, holding_out.handed_in(self, X_val, y_val, sample_weight_val, objective, rows.X.dtype)
@@ -193,6 +196,10 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
 
         def after_iteration(parameters: list[Array], loss: float) -> bool:
             self.n_iter_ += 1
+            if objective.divisor > 1:  # the penalty is not of each output
+                squares = sum(float((W**2).sum()) for W in parameters[:layers])
+                penalty = objective.penalty / 2 * squares / rows.total
+                loss = (loss - penalty) / objective.divisor + penalty
             self.loss_curve_.append(loss)
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")

@@ -199,6 +199,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             if not known.all() or not (self.classes_[labels] == y).all():
                 raise ValueError(f"y holds classes that are none of {self.classes_}; expected only these.")
             return labels
+        if self._label_binarizer.y_type_ == "binary" and len(np.setdiff1d(column_or_1d(y), self.classes_)):
+            raise ValueError(f"y holds classes that are none of {self.classes_}; expected only these.")
         targets: Array = np.array(self._label_binarizer.transform(y), dtype, order="C")
         return targets
 

@@ -50,6 +50,8 @@ def handed_in(
     if sample_weight is not None:
         weights = _check_sample_weight(sample_weight, checked, dtype=np.float64, ensure_non_negative=True)
     rows = Rows(features(checked, dtype), estimator._encode_held_out(y, dtype), weights)
+    if rows.Y.ndim > 1 and rows.Y.shape[1] != estimator.n_outputs_:
+        raise ValueError(f"y_val has {rows.Y.shape[1]} columns; expected {estimator.n_outputs_}, as y has.")
     return _held_out(rows, objective, _scorer(estimator, lambda: (X, y)))
 
 

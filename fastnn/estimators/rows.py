@@ -25,6 +25,11 @@ class Rows:
     Y: Array
     sample_weight: Array | None
 
+    @property
+    def total(self) -> float:
+        """What all rows count together."""
+        return float(len(self.X)) if self.sample_weight is None else float(self.sample_weight.sum())
+
     def take(self, numbers: Array) -> Rows:
         """These rows only."""
         weights = None if self.sample_weight is None else self.sample_weight[numbers]

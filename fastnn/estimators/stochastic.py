@@ -162,8 +162,9 @@ class Epochs:
         self.estimator.loss_curve_.append(np.nan)
         self.estimator.validation_scores_.append(np.nan)
         self.estimator.validation_loss_curve_.append(np.nan)
+        kept = "last finite" if self.best is None else "best"
         warnings.warn(
-            f"The loss is no longer finite in iteration {self.estimator.n_iter_}; the best weights so far are kept.",
+            f"The loss is no longer finite in iteration {self.estimator.n_iter_}; the {kept} weights so far are kept.",
             ConvergenceWarning,
             stacklevel=6,
         )

@@ -71,6 +71,39 @@ def test_other_data_of_bytes_is_read_as_the_training_rows_were(
     assert found["loss"] == load(run / "last.safetensors", backend="numpy").loss(X.astype(np.float32), y)
 
 
+def test_bytes_are_not_mixed_with_other_numbers(
+    tmp_path: Path, command: Callable[..., str], command_json: Json, refusal: Refusal
+) -> None:
+    """One cell would change what all others mean."""
+    rng = np.random.default_rng(0)
+    table = np.column_stack([np.arange(90) % 3, rng.integers(0, 256, size=(90, 4))])
+    np.savetxt(tmp_path / "bytes.csv", table, delimiter=",", fmt="%d")
+    flags = ("--data", tmp_path / "bytes.csv", "--backend", "numpy", "--epochs", 2, "--no-report", "--no-progress")
+    command("train", *flags, "--out", tmp_path / "run")
+    (tmp_path / "mixed.csv").write_text("0,100,20,30,40\n1,140,10.5,5,6\n")
+    wanted = "The features hold 100 in row 0, column 0, among numbers that are no bytes; expected whole numbers"
+    assert wanted in refusal("evaluate", tmp_path / "run", "--data", tmp_path / "mixed.csv")
+    assert wanted in refusal("predict", tmp_path / "run", tmp_path / "mixed.csv")
+    fractions = np.column_stack([table[:, 0], table[:, 1:] / 255])
+    np.savetxt(tmp_path / "fractions.csv", fractions, delimiter=",")
+    found = [
+        command_json("evaluate", tmp_path / "run", "--data", tmp_path / f"{name}.csv")["loss"]
+        for name in ("bytes", "fractions")
+    ]
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+
+
+def test_data_that_has_changed(
+    save_clusters: Callable[..., str], tmp_path: Path, command: Callable[..., str], refusal: Refusal
+) -> None:
+    """Rows that were trained on could be among those measured on."""
+    data, run = save_clusters(tmp_path / "clusters.npz", 300, 90), tmp_path / "run"
+    flags = ("--data", data, "--backend", "numpy", "--epochs", 1, "--no-report", "--no-progress")
+    command("train", *flags, "--out", run)
+    save_clusters(tmp_path / "clusters.npz", 303, 90)
+    assert "was trained on rows that are {'rows': 300" in refusal("evaluate", run)
+
+
 def test_yes_or_no_and_numbers(
     save_clusters: Callable[..., str], tmp_path: Path, command: Callable[..., str], command_json: Json
 ) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fastnn import MLP
 from fastnn.commands.flags_of_runs import PICTURES
 
 
@@ -29,6 +30,16 @@ def test_by_default_into_the_run(clusters: str, tmp_path: Path, command: Callabl
     for _ in range(2):  # its own pictures it may draw again
         assert json.loads(command("show", "curves", run, "--json")) == {"picture": str(run / "curves.png")}
     assert (run / "curves.png").exists()
+
+
+def test_beside_a_network_it_replaces_nothing(
+    tmp_path: Path, command: Callable[..., str], refusal: Callable[..., str]
+) -> None:
+    MLP([784, 4, 10], seed=0).save(tmp_path / "net.safetensors")
+    command("show", "weights", tmp_path / "net.safetensors")
+    (tmp_path / "weights.png").write_text("mine")
+    assert "expected a new name, or --force" in refusal("show", "weights", tmp_path / "net.safetensors")
+    assert (tmp_path / "weights.png").read_text() == "mine"
 
 
 def test_refusals(clusters: str, tmp_path: Path, command: Callable[..., str], refusal: Callable[..., str]) -> None:

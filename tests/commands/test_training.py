@@ -199,6 +199,21 @@ def test_config_holds_every_setting(clusters: str, tmp_path: Path, monkeypatch: 
     assert expected.items() <= config.items()
 
 
+@pytest.mark.parametrize(
+    ("activation", "init"),
+    [("leaky_relu", "glorot"), ("relu", "he"), ("leaky_relu,tanh", "glorot"), ("tanh,relu", "he")],
+)
+def test_config_names_the_first_weights(
+    activation: str, init: str, clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hidden = "5,4" if "," in activation else "5"
+    flags = ("--data", clusters, *NUMPY, "--hidden", hidden, "--activation", activation)
+    _, figures = run(capsys, *flags, "--out", str(tmp_path / "a"))
+    assert tomllib.loads((tmp_path / "a" / "config.toml").read_text())["init"] == init
+    _, again = run(capsys, "--config", str(tmp_path / "a" / "config.toml"), "--no-progress")
+    assert again["final_loss"] == figures["final_loss"]
+
+
 @pytest.mark.parametrize("name", [*FILES, "report.html"])
 def test_out_overwrites_nothing(name: str, clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / name).write_text("mine")
@@ -224,6 +239,26 @@ def test_force_overwrites_nothing_when_something_else_is_wrong(clusters: str, tm
     (tmp_path / "last.safetensors").write_text("old")
     for flags in (("--data", "missing.csv"), ("--lr", "-1"), ("--output-activation", "sigmoid")):
         assert main(["--data", clusters, *NUMPY, "--out", str(tmp_path), "--force", *flags]) == 2
+    assert (tmp_path / "last.safetensors").read_text() == "old"
+
+
+def test_force_overwrites_nothing_when_the_run_cannot_be_kept(
+    clusters: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ("--data", clusters, *NUMPY, "--out", str(tmp_path), "--force")
+    (tmp_path / "last.safetensors").write_text("old")
+    monkeypatch.setattr("fastnn.storage.MOST_HEADER", 100)
+    assert main([*flags]) == 2
+    assert "The checkpoint's header has" in capsys.readouterr().err
+    monkeypatch.undo()
+    data = os.fsencode(tmp_path) + b"/caf\xe9.npz"
+    try:
+        os.rename(clusters, data)
+    except OSError:  # where all names of files are UTF-8
+        return
+    assert main([*flags, "--data", os.fsdecode(data)]) == 2
+    assert "which is no UTF-8; expected" in capsys.readouterr().err
+    assert os.listdir(tmp_path).count("last.safetensors") == 1
     assert (tmp_path / "last.safetensors").read_text() == "old"
 
 

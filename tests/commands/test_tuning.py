@@ -121,7 +121,9 @@ def test_combinations_and_their_flags() -> None:
     settings = {"learning_rate": 0.1, "hidden": (8, 4), "batch_size": None, "init_biases": True, "data": "my data.csv"}
     words = "--lr 0.1 --hidden 8,4 --batch-size full --init-biases --data 'my data.csv'"
     assert command_line(settings) == f"python -m fastnn.train {words}"
-    assert command_line({"hidden": (), "init_biases": False, "seed": 0}).endswith("train --hidden none --seed 0")
+    assert command_line({"hidden": (), "init_biases": False, "seed": 0}).endswith(
+        "--hidden none --no-init-biases --seed 0"
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,8 @@ def test_combinations_and_their_flags() -> None:
         (("--grid", "lr=1,x"), "expected a number for lr, and not 'x'"),
         (("--grid", "lr="), "expected KEY=V,V"),
         (("--grid", "seed=1,2"), "expected KEY=V,V"),
+        (("--grid", "validation-fraction=0.1,0.5"), "expected KEY=V,V"),
+        (("--grid", "lr=0.1", "--grid", "lr=0.01"), "--grid is given 2 times for --lr; expected all values in one"),
         (("--grid", "lr=-1"), "--lr is -1.0; expected"),
         (("--grid", "optimizer=lion"), "--optimizer is 'lion'"),
         (("--grid", "activation=relu,swish"), "--activation is 'swish'"),
@@ -145,6 +149,19 @@ def test_refusals(
 ) -> None:
     assert sentence in refusal("tune", "--data", clusters, *FLAGS, "--out", tmp_path / "out", *flags)
     assert not (tmp_path / "out").exists()
+
+
+def test_command_wins_over_the_config(clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the file says is not said again, and what the best setting says against it is."""
+    config = tmp_path / "config.toml"
+    config.write_text('validation_fraction = 0.4\ninit = "uniform:0.3"\ninit_biases = true\n')
+    flags = ("--config", str(config), "--data", clusters, *FLAGS, "--seeds", "1", "--jobs", "1")
+    assert tune([*flags, "--grid", "init-biases=false", "--out", str(tmp_path / "out"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert "--validation-fraction" not in found["command"]
+    assert found["command"].endswith("--no-init-biases")
+    line = json.loads((tmp_path / "out" / "tune.jsonl").read_text())
+    assert line["settings"]["validation_fraction"] == 0.4
 
 
 def test_results_are_not_overwritten(tmp_path: Path, clusters: str, refusal: Callable[..., str]) -> None:

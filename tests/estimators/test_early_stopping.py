@@ -36,6 +36,27 @@ def test_rows_handed_in(digits: Data) -> None:
     np.testing.assert_allclose(net.validation_loss_curve_[best], expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("going_on", ["partial_fit", "warm_start"])
+def test_going_on_without_them(going_on: str, digits: Data) -> None:
+    """From scores to losses: the first of these is the best so far."""
+    X, y = digits[0][:300], digits[1][:300]
+    net = MLPClassifier((8,), max_iter=3, random_state=0, warm_start=going_on == "warm_start")
+    net.fit(X, y, X_val=X, y_val=y)
+    again = net.partial_fit(X, y) if going_on == "partial_fit" else net.fit(X, y)
+    assert again.best_loss_ == min(again.loss_curve_[3:])
+    if going_on == "warm_start":
+        assert net.fit(X, y, X_val=X, y_val=y).best_loss_ is None
+        assert len(net.validation_scores_) == 6
+
+
+def test_nothing_best_is_kept_of_a_fit_that_only_diverges(digits: Data) -> None:
+    X, y = digits[0][:300], digits[1][:300]
+    net = MLPClassifier((8,), "identity", solver="sgd", max_iter=3, random_state=0, warm_start=True)
+    net.fit(X, y, X_val=X, y_val=y).set_params(learning_rate_init=1e200)
+    with pytest.warns(match="the last finite weights so far are kept"):
+        net.fit(X, y, X_val=X, y_val=y)
+
+
 def test_weights_of_rows_handed_in(diabetes: Data) -> None:
     X, y = diabetes
     weights = np.random.default_rng(0).random(142)
@@ -98,3 +119,7 @@ def test_rows_that_do_not_fit(wrong: dict[str, Any], message: str, digits: Data)
         MLPClassifier(max_iter=1).fit(X, y, **given)
     with pytest.raises(ValueError, match="X_val is given with solver 'lbfgs'"):
         MLPClassifier(solver="lbfgs").fit(X, y, X_val=X, y_val=y)
+    with pytest.raises(ValueError, match=r"y holds classes that are none of \[False  True\]"):
+        MLPClassifier(max_iter=1).fit(X, y > 4, X_val=X, y_val=y)
+    with pytest.raises(ValueError, match="y_val has 1 columns; expected 2, as y has"):
+        MLPRegressor(max_iter=1).fit(X, X[:, :2], X_val=X, y_val=y)
