@@ -32,7 +32,7 @@ def features(name: str, X: Any, K: int, dtype: DTypeLike) -> Array | CSR:
         return X
     if csr.is_sparse(X):
         return _sparse_features(name, X, K, dtype)
-    array = X if isinstance(X, np.ndarray) else _as_array(name, X)
+    array = as_array(name, X)
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} has dtype {array.dtype}; expected real numbers.")
     if array.ndim != 2:
@@ -51,13 +51,15 @@ def _sparse_features(name: str, X: Any, K: int, dtype: DTypeLike) -> CSR:
     if len(X.shape) != 2:
         raise ValueError(f"{name} has shape {X.shape}; expected two dimensions, (rows, {K}).")
     _check_shape(name, X.shape, K)
-    rows = csr.read(name, X, dtype)
+    with np.errstate(over="ignore"):
+        rows = csr.read(name, X, dtype)
     if rows.dtype.kind == "f" and not np.isfinite(rows.values).all():
         entry = int(np.flatnonzero(~np.isfinite(rows.values))[0])
         row = int(np.searchsorted(rows.starts, entry, side="right")) - 1
-        raise ValueError(
-            f"{name} holds {rows.values[entry]} in row {row}, column {rows.columns[entry]}; expected finite numbers."
-        )
+        column = int(rows.columns[entry])
+        value = X.tocsr()[row, column]
+        fits = f" that fit {rows.dtype}." if np.isfinite(value) else "."
+        raise ValueError(f"{name} holds {value} in row {row}, column {column}; expected finite numbers{fits}")
     return rows
 
 
@@ -68,13 +70,26 @@ def _check_shape(name: str, shape: tuple[int, ...], K: int) -> None:
         raise ValueError(f"{name} has no rows; expected at least one.")
 
 
-def _as_array(name: str, X: ArrayLike) -> Array:
+def as_array(name: str, X: Any) -> Array:
+    """X as an array of no other kind, the caller's own memory where it is one. Raises TypeError or ValueError."""
+    if type(X) is np.ndarray:
+        return X
+    if isinstance(X, np.ma.MaskedArray) and np.ma.is_masked(X):
+        raise TypeError(f"{name} is a masked array with masked values; expected none, such as {name}.filled(0).")
     if hasattr(X, "toarray"):
         raise TypeError(f"{name} is a sparse {type(X).__name__}; expected a dense array, such as {name}.toarray().")
     try:
-        return np.asarray(X)
+        array = np.asarray(X)
+        if array.dtype.kind == "O" and hasattr(X, "dtypes") and _are_real(X.dtypes):
+            array = X.to_numpy(dtype=np.float64, na_value=np.nan)  # pandas' columns of several kinds
+        return array
     except ValueError:
         raise ValueError(f"{name} has rows of different lengths; expected a table.") from None
+
+
+def _are_real(dtypes: Any) -> bool:
+    """Whether all of a table's columns, or a column, hold real numbers."""
+    return all(getattr(dtype, "kind", "O") in "buif" for dtype in np.atleast_1d(np.asarray(dtypes, object)))
 
 
 def _check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
@@ -99,7 +114,7 @@ def _check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
 
 def labels_or_targets(name: str, y: ArrayLike, architecture: Architecture, m: int, dtype: DTypeLike) -> Array:
     """y as int64 labels (m,) for softmax, else as targets (m, N) of dtype. Raises TypeError or ValueError."""
-    array = y if isinstance(y, np.ndarray) else _as_array(name, y)
+    array = as_array(name, y)
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} has dtype {array.dtype}; expected numbers.")
     N = architecture.sizes[-1]

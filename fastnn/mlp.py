@@ -108,7 +108,8 @@ class MLP:
         )
 
     def _parameters(self, name: str, values: Sequence[ArrayLike], present: list[Array]) -> list[Array]:
-        arrays = [np.array(value, self.dtype, order="C") for value in values]
+        with np.errstate(over="ignore"):
+            arrays = [np.array(value, self.dtype, order="C") for value in values]
         found, expected = [array.shape for array in arrays], [array.shape for array in present]
         if found != expected:
             raise ValueError(f"{name} has shapes {found}; expected {expected}.")
@@ -242,7 +243,8 @@ class MLP:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to one safetensors file, for fastnn.load, with what the optimizer remembers, so that `fit`
-        goes on as here. An existing file is replaced as a whole. Raises OSError."""
+        goes on as here. An existing file is replaced as a whole. Raises OSError, or ValueError for weights that are not
+        finite."""
         storage.save(path, storage.Checkpoint(self.architecture, self._state))
 
 
@@ -262,11 +264,11 @@ def network(checkpoint: storage.Checkpoint, *, backend: str = "numba") -> MLP:
 
 
 def _sparse(sparse: bool | str, X: Any) -> bool | str:
-    if not (isinstance(sparse, bool) or sparse == "auto"):
+    if not (isinstance(sparse, bool | np.bool_) or sparse == "auto"):
         raise ValueError(f"sparse is {sparse!r}; expected True, False or 'auto'.")
-    if sparse is False and csr.is_sparse(X):
+    if not sparse and csr.is_sparse(X):
         raise ValueError(f"sparse is False and X a {type(X).__name__}; expected True, 'auto', or X.toarray().")
-    return sparse
+    return sparse if isinstance(sparse, str) else bool(sparse)
 
 
 def _dtype_name(dtype: object) -> str:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import matrix_unit, team
 from .cpus import thread_count
+from .inputs import as_array
 from .kernels import activations, losses, matmul, matmul_thirds
 from .kernels import softmax as softmax_kernels
 from .kernels.matmul import ROWS, STRIDE
@@ -205,7 +206,7 @@ def _arrays(**arguments: ArrayLike) -> list[Array]:
         given[0].dtype is SINGLE or given[0].dtype is DOUBLE
     ):
         return given  # what follows would take 5 us to say the same of three arrays, and a product of 64 rows 150
-    arrays = [value if type(value) is np.ndarray else _as_array(name, value) for name, value in arguments.items()]
+    arrays = [value if type(value) is np.ndarray else as_array(name, value) for name, value in arguments.items()]
     dtype: np.dtype[Any] = SINGLE
     for name, array in zip(arguments, arrays, strict=True):
         kind = array.dtype.kind
@@ -214,13 +215,6 @@ def _arrays(**arguments: ArrayLike) -> list[Array]:
         if kind == "f" and array.itemsize >= 8:
             dtype = DOUBLE
     return [array if _is_plain(array, dtype) else np.require(array, dtype, ["C", "W", "A"]) for array in arrays]
-
-
-def _as_array(name: str, value: ArrayLike) -> Array:
-    try:
-        return np.asarray(value)
-    except ValueError:
-        raise ValueError(f"{name} has rows of different lengths; expected a table.") from None
 
 
 def _is_plain(array: Array, dtype: np.dtype[Any]) -> bool:
@@ -261,6 +255,8 @@ def _result(out: Array | None, *inputs: Array, shape: tuple[int, ...] | None = N
         raise ValueError(f"out has shape {out.shape} and dtype {out.dtype}; expected {expected} and {dtype}.")
     if not (out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
         raise ValueError("out is strided or read-only; expected a C-contiguous, writeable array.")
+    if isinstance(out, np.matrix | np.ma.MaskedArray):  # which kernels do not take
+        return np.empty(expected, dtype)
     own = out.flags.owndata
     for array in inputs:
         # Two arrays that own their memory share none: a fifth of the time it takes to ask.

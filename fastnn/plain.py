@@ -151,7 +151,9 @@ def predict(
     """See trainer.Backend."""
     if check is not None:
         check()
-    blocks = [reference.OUTPUT[output](_logits(architecture, state, X[i : i + BLOCK])) for i in range(0, len(X), BLOCK)]
+    with np.errstate(all="ignore"):
+        logits = (_logits(architecture, state, X[i : i + BLOCK]) for i in range(0, len(X), BLOCK))
+        blocks = [reference.OUTPUT[output](Z) for Z in logits]
     return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 

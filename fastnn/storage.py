@@ -89,7 +89,9 @@ def content_of(checkpoint: Checkpoint) -> bytearray:
     }
     if checkpoint.estimator:
         described["estimator"] = checkpoint.estimator
-    content = bytearray(bytes_of(_tensors(checkpoint), {"fastnn": json.dumps(described, allow_nan=False)}))
+    tensors = _tensors(checkpoint)
+    _check_finite(tensors)
+    content = bytearray(bytes_of(tensors, {"fastnn": json.dumps(described, allow_nan=False)}))
     length = int.from_bytes(content[:8], "little")
     if length > MOST_HEADER:
         raise ValueError(f"The checkpoint's header has {length} bytes; expected at most {MOST_HEADER}: fewer layers.")
@@ -105,6 +107,15 @@ def _tensors(checkpoint: Checkpoint) -> dict[str, Array]:
         tensors |= dict(zip(_parameter_names(checkpoint.architecture, f"slots.{s}."), slot, strict=True))
     tensors |= {f"{_ESTIMATOR}{name}": array for name, array in checkpoint.arrays.items()}
     return tensors | {f"history.{name}": np.array(values, np.float64) for name, values in history.items()}
+
+
+def _check_finite(tensors: dict[str, Array]) -> None:
+    """Raise ValueError for a weight that is not finite. What optimizers remember of squares may be infinite in float32
+    where weights are not, and then they move no more."""
+    for name, array in tensors.items():
+        right = ~np.isnan(array) if name.startswith("slots.") else np.isfinite(array)
+        if not name.startswith(("history.", _ESTIMATOR)) and not right.all():
+            raise ValueError(f"{name} holds a value that is not finite; expected finite numbers")
 
 
 def _parameter_names(architecture: Architecture, prefix: str = "") -> list[str]:
@@ -237,9 +248,7 @@ def _check_tensors(header: bytes, checkpoint: Checkpoint) -> None:
 
 
 def _fill(checkpoint: Checkpoint, tensors: dict[str, Array]) -> None:
-    for name, array in tensors.items():
-        if not name.startswith(("history.", _ESTIMATOR)) and not np.isfinite(array).all():
-            raise ValueError(f"{name} holds a value that is not finite; expected finite numbers")
+    _check_finite(tensors)
     a, state = checkpoint.architecture, checkpoint.state
     parameters = [tensors[name] for name in _parameter_names(a)]
     state.weights, state.biases = parameters[: len(a.layers)], parameters[len(a.layers) :]

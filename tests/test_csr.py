@@ -119,3 +119,11 @@ def test_zeros_cannot_be_asked_for() -> None:
         MLP([K, N]).fit(sparse.csr_array(features("float32")), y, sparse=False, verbose=False)
     with pytest.raises(ValueError, match=r"^sparse is 'yes'; expected True, False or 'auto'"):
         MLP([K, N]).fit(features("float32"), y, sparse="yes", verbose=False)
+
+
+def test_numbers_beyond_float32_are_refused_as_dense_ones_are() -> None:
+    X = features("float64")
+    X[1, 2] = 1e39
+    for kind in (np.asarray, sparse.csr_array, sparse.csc_array):
+        with pytest.raises(ValueError, match=r"X holds 1e\+39 in row 1, column 2; expected .* that fit float32"):
+            MLP([K, N]).predict(kind(X))

@@ -186,3 +186,39 @@ def test_nothing_handed_in_is_changed() -> None:
     MLP([K, N]).fit(features, labels, epochs=2, verbose=False)
     assert (features == X).all()
     assert (labels == LABELS).all()
+
+
+def test_tables_of_several_kinds() -> None:
+    """pandas' own dtypes, and columns of booleans beside numbers, as get_dummies makes them."""
+    pandas = pytest.importorskip("pandas")
+    table = pandas.get_dummies(pandas.DataFrame({"colour": list("rgrb"), "size": [1.0, 2.0, 3.0, 0.5]}))
+    net, y = MLP([4, 3], seed=0), [0, 1, 2, 1]
+    expected = net.predict_proba(table.astype(float))
+    np.testing.assert_array_equal(net.predict_proba(table), expected)
+    np.testing.assert_array_equal(net.predict_proba(table.astype("Float64")), expected)
+    assert net.loss(table, pandas.Series(y, dtype="Int64")) == net.loss(table, y)
+    missing = table.astype("Float64")
+    missing.iloc[2, 0] = pandas.NA
+    with pytest.raises(ValueError, match="X holds nan in row 2, column 0"):
+        net.predict(missing)
+    with pytest.raises(TypeError, match="X has dtype object; expected real numbers"):
+        net.predict(table.assign(size="1"))
+
+
+def test_masked_values_are_refused() -> None:
+    """NumPy's own checks pass over them."""
+    net, rows = MLP([K, N], seed=0), X[:5].astype(np.float64)
+    wanted = net.predict_proba(rows)
+    np.testing.assert_array_equal(net.predict_proba(np.ma.array(rows)), wanted)
+    with pytest.raises(TypeError, match="X is a masked array with masked values"):
+        net.predict_proba(np.ma.masked_greater(rows, 0))
+    with pytest.raises(TypeError, match="y is a masked array with masked values"):
+        net.loss(rows, np.ma.masked_greater([0, 1, 2, 99, 1], 2))
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_matrices_are_arrays() -> None:
+    net, rows = MLP([K, N], seed=0), X[:5]
+    matrix = np.asmatrix(rows)  # type: ignore[no-untyped-call]
+    np.testing.assert_array_equal(net.predict_proba(matrix), net.predict_proba(rows))
+    assert net.loss(rows, np.asmatrix([0, 1, 2, 0, 1]).T) == net.loss(rows, [0, 1, 2, 0, 1])  # type: ignore[no-untyped-call]

@@ -368,3 +368,11 @@ def test_gradient_of_a_loss_is_the_slope_of_its_mean(name: str) -> None:
     arguments = make(name, (3, 1, 17), np.float64)
     numeric = slope(lambda: float(call(name, arguments)[0].mean()), arguments["z"])
     np.testing.assert_allclose(call(name, arguments)[1], numeric, atol=1e-8)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_a_matrix_takes_results() -> None:
+    out = np.asmatrix(np.zeros((2, 4), np.float32))  # type: ignore[no-untyped-call]
+    x, w = np.ones((2, 3), np.float32), np.ones((3, 4), np.float32)
+    assert ops.matmul_bias(x, w, np.zeros(4, np.float32), out=out) is out
+    np.testing.assert_array_equal(out, 3)

@@ -59,6 +59,30 @@ def test_a_loaded_network_trains_on_as_the_saved_one(optimizer: str, backend: st
     assert net.weights[0].tobytes() == again.weights[0].tobytes()
 
 
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("optimizer", ["rmsprop", "adam", "adamw"])
+def test_squares_beyond_float32(optimizer: str, backend: str, path: Path) -> None:
+    """What is remembered of them is infinite, while weights and loss are not: the network goes on as it would have."""
+    times = (1_760_000_000_000_000_000 + np.arange(64) * 10**9)[:, None]
+    net = MLP([1, 4, 1], output="identity", backend=backend, seed=0)
+    how = {"epochs": 1, "optimizer": optimizer, "learning_rate": 1e-3, "verbose": False}
+    net.fit(times, np.sin(np.arange(64)), **how)
+    assert np.isinf(net._state.slots[-1][1]).any()
+    net.save(path)
+    again = load(path, backend=backend)
+    for each in (net, again):
+        each.fit(times, np.sin(np.arange(64)), **how)
+    np.testing.assert_array_equal(net.weights[1], again.weights[1])
+
+
+def test_weights_that_are_not_finite_are_not_saved(path: Path) -> None:
+    net = tiny()
+    net.weights[0][0, 0] = np.nan
+    with pytest.raises(ValueError, match=r"weights\.0 holds a value that is not finite"):
+        net.save(path)
+    assert not path.exists()
+
+
 def test_a_checkpoint_comes_back_whole(path: Path) -> None:
     net = tiny()
     history = net.fit(X[:, :2], np.arange(30) % 2, epochs=3, verbose=False)
