@@ -156,3 +156,15 @@ def test_few_rows_are_like_many(digits: Data) -> None:
         net = MLPClassifier(**SMALL, dtype=dtype).fit(X, y)
         for rows in (1, 3, 16, 17):
             np.testing.assert_allclose(net.predict_proba(X[:rows]), net.predict_proba(X)[:rows], rtol=tolerance)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_loss_curve_of_several_targets(weighted: bool) -> None:
+    """L-BFGS goes by the sum over the targets; what is shown is their mean, penalty and all, as loss_ is."""
+    X, y = make_regression(80, 6, n_targets=3, random_state=0)
+    weights = np.random.default_rng(0).random(80) if weighted else None
+    net = MLPRegressor(hidden_layer_sizes=4, solver="lbfgs", alpha=3.0, max_iter=9, random_state=0).fit(
+        X, y / 100, weights
+    )
+    assert net.loss_curve_[-1] == pytest.approx(net.loss_, rel=1e-12)
+    assert len(net.loss_curve_) == 9
