@@ -45,6 +45,11 @@ class Architecture:
         return self.output != "identity"
 
 
+def usual_init(activations: Sequence[str]) -> str:
+    """The name of the first weights' distribution where none is asked for."""
+    return "he" if "relu" in activations else "glorot"
+
+
 def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     if isinstance(sizes, str) or not isinstance(sizes, Sequence):
         raise TypeError(f"sizes is {sizes!r}; expected a sequence of integers such as [784, 128, 10].")

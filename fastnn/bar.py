@@ -12,7 +12,6 @@ from .history import History
 # second, of which each would take 4 us to show.
 REFRESH_SECONDS = 0.1
 
-
 BESIDE = 37  # columns of the bar's line besides epoch and figures, with a bar of two
 
 

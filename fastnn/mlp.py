@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import csr, inputs, storage
-from .architecture import Architecture
+from .architecture import Architecture, usual_init
 from .checks import integer, one_of
 from .cpus import thread_count
 from .csr import CSR
@@ -71,7 +71,7 @@ class MLP:
         self.backend = backend
         self.dtype = np.dtype(_dtype_name(dtype))
         rng = np.random.default_rng(integer("seed", seed, least=0))
-        default = "he" if "relu" in self.architecture.activations else "glorot"
+        default = usual_init(self.architecture.activations)
         initializer = Initializer.of(default if init is None else init)
         drawn = [initializer.draw(rng, K, N) for K, N in self.architecture.layers]
         self._state = State([W.astype(self.dtype) for W, _ in drawn], [b.astype(self.dtype) for _, b in drawn])

@@ -206,7 +206,7 @@ def _arrays(**arguments: ArrayLike) -> list[Array]:
         given[0].dtype is SINGLE or given[0].dtype is DOUBLE
     ):
         return given  # what follows would take 5 us to say the same of three arrays, and a product of 64 rows 150
-    arrays = [value if type(value) is np.ndarray else as_array(name, value) for name, value in arguments.items()]
+    arrays = [as_array(name, value) for name, value in arguments.items()]
     dtype: np.dtype[Any] = SINGLE
     for name, array in zip(arguments, arrays, strict=True):
         kind = array.dtype.kind

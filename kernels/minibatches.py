@@ -1,9 +1,9 @@
-"""One worker's part of training by mini-batches, whole epochs at a time. Reference: `train_step` in
-fastnn/reference.py.
+"""One worker's part of training by mini-batches, whole epochs at a time.
 
-All threads run the same kernel with their number t and meet at barriers. Work is split by what it writes, never by how
-many threads there are, so that nothing is added up in an order that depends on them: any number gives the same bits.
-replicas.py and slices.py take the same steps, with less to and fro where networks are small.
+Reference: `train_step` in fastnn/reference.py. All threads run the same kernel with their number t and meet at
+barriers. Work is split by what it writes, never by how many threads there are, so that nothing is added up in an order
+that depends on them: any number gives the same bits. replicas.py and slices.py take the same steps, with less to and
+fro where networks are small.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The gradient of a layer's weights and biases as the sum of fixed shares'. Reference:
-`train_step` in fastnn/reference.py; batch_weights.py has the same functions for a batch."""
+"""The gradient of a layer's weights and biases as the sum of fixed shares'. Reference: `train_step` in
+fastnn/reference.py; batch_weights.py has the same functions for a batch."""
 
 from __future__ import annotations
 

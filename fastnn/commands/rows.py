@@ -78,8 +78,9 @@ def as_trained(X: Array, data: Mapping[str, Any]) -> Array:
     if X.dtype == np.uint8 and trained != "uint8":
         return X.astype(np.float64)
     no_bytes = X.dtype != np.uint8 and trained == "uint8" and X.shape[1] == data.get("features")
-    if no_bytes and np.greater(X, 1.0).any():
-        row, column = np.argwhere(np.greater(X, 1.0))[0]
+    beyond = np.greater(X, 1.0) if no_bytes else np.zeros((0, 0), bool)
+    if beyond.any():
+        row, column = np.argwhere(beyond)[0]
         raise ValueError(
             f"The features hold {X[row, column]:g} in row {row}, column {column}, among numbers that are no bytes; "
             "expected whole numbers from 0 to 255, as the network was trained on, or all of them divided by 255."

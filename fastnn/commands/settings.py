@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..architecture import ACTIVATIONS, OUTPUTS
+from ..architecture import ACTIVATIONS, OUTPUTS, usual_init
 from ..checks import integer, number, one_of
 from ..optimizers import Optimizer
 
@@ -104,11 +104,11 @@ class Settings:
 
     def resolved(self) -> Settings:
         """With the names of files as they are from everywhere, and nothing left to be chosen by others."""
-        relu = "relu" in ((self.activation,) if isinstance(self.activation, str) else self.activation)
+        named = (self.activation,) if isinstance(self.activation, str) else self.activation
         return self.replace(
             data=self.data if self.data == "mnist" else str(Path(self.data).absolute()),
             test_data=None if self.test_data is None else str(Path(self.test_data).absolute()),
-            init=self.init or ("he" if relu and self.hidden else "glorot"),
+            init=self.init or usual_init(named if self.hidden else ()),
             output=self.output or "softmax",
         )
 

@@ -37,7 +37,7 @@ def run(given: Mapping[str, Any]) -> None:
     settings = settings_of(base)
     if "validation_fraction" not in base and settings.validation_fraction == 0.0:
         base["validation_fraction"] = VALIDATION_FRACTION
-        settings = settings_of(base)
+        settings = settings.replace(validation_fraction=VALIDATION_FRACTION)
     count, jobs = (
         integer("seeds", given["seeds"], least=1),
         integer("jobs", given.get("jobs", thread_count(None)), least=1),

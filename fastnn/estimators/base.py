@@ -194,12 +194,15 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
         dtype, layers = self.coefs_[0].dtype, len(self.coefs_)
         self.n_iter_ = 0
 
+        def mean(parameters: list[Array], loss: float) -> float:
+            """Of the outputs' losses, whose sum is minimised; the penalty is not of each output."""
+            squares = sum(float((W**2).sum()) for W in parameters[:layers])
+            penalty = objective.penalty / 2 * squares / rows.total
+            return loss if objective.divisor == 1 else (loss - penalty) / objective.divisor + penalty
+
         def after_iteration(parameters: list[Array], loss: float) -> bool:
             self.n_iter_ += 1
-            if objective.divisor > 1:  # the penalty is not of each output
-                squares = sum(float((W**2).sum()) for W in parameters[:layers])
-                penalty = objective.penalty / 2 * squares / rows.total
-                loss = (loss - penalty) / objective.divisor + penalty
+            loss = mean(parameters, loss)
             self.loss_curve_.append(loss)
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
@@ -208,7 +211,7 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
             return stop
 
         notifier.epoch_begins()
-        found, self.loss_, self.n_iter_ = minimise(
+        found, least, self.n_iter_ = minimise(
             gradient,
             self.coefs_ + self.intercepts_,
             max_iter=self.max_iter,
@@ -216,9 +219,7 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
             tol=self.tol,
             after_iteration=after_iteration,
         )
-        if objective.divisor > 1:
-            self.loss_ = self._gradient(architecture, objective, rows)(found)[0]
-        self.best_loss_ = self.loss_
+        self.loss_ = self.best_loss_ = mean(found, least)
         self.coefs_ = [W.astype(dtype) for W in found[:layers]]
         self.intercepts_ = [b.astype(dtype) for b in found[layers:]]
 

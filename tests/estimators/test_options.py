@@ -166,5 +166,9 @@ def test_loss_curve_of_several_targets(weighted: bool) -> None:
     net = MLPRegressor(hidden_layer_sizes=4, solver="lbfgs", alpha=3.0, max_iter=9, random_state=0).fit(
         X, y / 100, weights
     )
-    assert net.loss_curve_[-1] == pytest.approx(net.loss_, rel=1e-12)
+    losses, squares = (net.predict(X) - y / 100) ** 2 / 2, sum((W**2).sum() for W in net.coefs_)
+    total = 80 if weights is None else weights.sum()
+    expected = np.average(losses.mean(axis=1), weights=weights) + 3.0 / 2 * squares / total
+    assert net.loss_curve_[-1] == pytest.approx(expected, rel=1e-12)
+    assert net.loss_ == net.best_loss_ == pytest.approx(expected, rel=1e-12)
     assert len(net.loss_curve_) == 9
