@@ -1,5 +1,7 @@
 """`versus`: one thing to do, done by fastnn and by NumPy, checked and then timed; at the end a table of ratios.
 
+Both are timed in turns before the first of them is reported, so that noise of the machine meets both.
+
 A run of all tests checks and does not time, so that the benchmarks cannot fall behind the kernels.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,14 +19,13 @@ from numpy.typing import NDArray
 
 from benchmarks.numpy_functions import loop
 from benchmarks.page import machine, ratio_text, write
-from benchmarks.process import SLEEP_SECONDS, Loop, Process
+from benchmarks.process import SLEEP_SECONDS, Loop, Process, in_turns
 
 Array = NDArray[Any]
-SECONDS = 0.2  # a benchmark's rounds take about so long altogether
-ROUNDS = 5, 50  # at least and at most
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 
 medians: dict[str, dict[str, float]] = {}
+races: dict[tuple[str, str, int], dict[str, list[float]]] = {}  # seconds of each library, by thing, dtype and threads
 
 
 class Contestant(NamedTuple):
@@ -45,7 +47,7 @@ CHECKED = [Contestant("fastnn", "float32", 2), Contestant("fastnn", "float64", 1
 
 
 class Clock:
-    """Time as measured where a call ran, which for NumPy is another process: stands still but for `advance`."""
+    """Time as it was measured before: stands still but for `advance`."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -79,26 +81,25 @@ class Versus:
         expected = self._numpy_process.call("first")
         if self._benchmark.disabled:
             self._check(self._benchmark(ours, self.contestant.threads), expected)
-        elif self.contestant.library == "fastnn":
+            return
+        race = what, self.dtype, self.contestant.threads
+        if race not in races:
             time.sleep(SLEEP_SECONDS)
             own = Loop(lambda: ours(self.contestant.threads))
             self._check(own.result, expected)
-            self._time(what, lambda: own.seconds() / calls)
-        else:
-            self._time(what, lambda: self._numpy_process.call("seconds") / calls)
+            races[race] = in_turns(own.seconds, partial(self._numpy_process.call, "seconds"))
+        self._report(what, [seconds / calls for seconds in races[race][self.contestant.library]])
 
     def _check(self, result: Any, expected: Any) -> None:
         for ours, theirs in zip(*(r if isinstance(r, tuple) else (r,) for r in (result, expected)), strict=True):
             scale = float(np.abs(theirs).max())
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=TOLERANCE[self.dtype] * scale)
 
-    def _time(self, what: str, seconds: Callable[[], float]) -> None:
-        low, high = ROUNDS
-        rounds = int(min(max(SECONDS / max(seconds(), 1e-3), low), high))
-        clock = Clock()
+    def _report(self, what: str, seconds: list[float]) -> None:
+        clock, measured = Clock(), iter(seconds)
         self._benchmark._timer = clock
         self._benchmark.group, self._benchmark.name = what, str(self.contestant)
-        self._benchmark.pedantic(lambda: clock.advance(seconds()), rounds=rounds)
+        self._benchmark.pedantic(lambda: clock.advance(next(measured)), rounds=len(seconds))
         medians.setdefault(what, {})[str(self.contestant)] = self._benchmark.stats.stats.median
 
 

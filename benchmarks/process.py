@@ -1,4 +1,4 @@
-"""A library in a process of its own: it waits there, asleep, while others are timed.
+"""A library in a process of its own, where it waits, asleep, while others are timed; and calls timed in turns.
 
 The threads of NumPy's OpenBLAS, of PyTorch and of JAX look for work for a while after every call, and would take a core
 from whatever is timed next; in a process of its own, which waits while others are timed, they go to sleep.
@@ -17,6 +17,10 @@ from unittest.mock import patch
 
 LEAST_SECONDS = 1e-3  # of calls timed together; the clock's own error is 0.1 us
 SLEEP_SECONDS = 0.2  # after which the threads of any library are asleep
+
+TURNS = 5
+TURN_SECONDS = 0.04  # of one library, about
+ROUNDS = 1, 10  # in a turn, at least and at most
 
 _held: list[Any] = []  # in the process: what `hold` made
 
@@ -44,6 +48,19 @@ class Loop:
         for _ in range(self.count):
             self.call()
         return (time.perf_counter() - start) / self.count
+
+
+def in_turns(fastnn: Callable[[], float], numpy: Callable[[], float]) -> dict[str, list[float]]:
+    """The seconds that each one tells, of some rounds of one and then of the other, TURNS times over."""
+    low, high = ROUNDS
+    rounds = int(min(max(TURN_SECONDS / max(fastnn(), numpy(), 1e-3), low), high))
+    found: dict[str, list[float]] = {"fastnn": [], "NumPy": []}
+    for _ in range(TURNS):
+        time.sleep(SLEEP_SECONDS)  # threads of OpenBLAS look for work for 80 ms
+        for library, seconds in (("fastnn", fastnn), ("NumPy", numpy)):
+            seconds()  # what the other one did is in the caches
+            found[library] += [seconds() for _ in range(rounds)]
+    return found
 
 
 class Process:

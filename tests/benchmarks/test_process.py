@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import pytest
 
-from benchmarks.process import Loop, Process
+from benchmarks import process as processes
+from benchmarks.process import TURNS, Loop, Process, in_turns
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +54,21 @@ def test_short_calls_are_timed_together() -> None:
     assert 0 < loop.seconds() < 1e-3
     assert loop.count > 10
     assert len(calls) == 2 + loop.count
+
+
+def test_turns_alternate_and_each_keeps_its_own_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "SLEEP_SECONDS", 0.0)
+    called: list[str] = []
+
+    def seconds_of(library: str, seconds: float) -> float:
+        called.append(library)
+        return seconds
+
+    found = in_turns(lambda: seconds_of("fastnn", 0.01), lambda: seconds_of("NumPy", 0.02))
+    assert found == {"fastnn": [0.01] * 2 * TURNS, "NumPy": [0.02] * 2 * TURNS}
+    assert called[2:] == [library for _ in range(TURNS) for library in ("fastnn", "NumPy") for _ in range(3)]
+
+
+def test_calls_that_take_long_have_one_round_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "SLEEP_SECONDS", 0.0)
+    assert len(in_turns(lambda: 1.0, lambda: 0.001)["NumPy"]) == TURNS
