@@ -40,7 +40,7 @@ def features(name: str, X: Any, K: int, dtype: DTypeLike) -> Array | CSR:
         raise ValueError(f"{name} has shape {array.shape}; expected two dimensions, (rows, {K}).{hint}")
     _check_shape(name, array.shape, K)
     if array.dtype.kind == "f":
-        _check_finite(name, array, np.dtype(dtype))
+        check_finite(name, array, np.dtype(dtype))
     if array.dtype not in (np.uint8, np.float32, np.float64) or not array.dtype.isnative:
         array = array.astype(np.float64 if array.dtype == np.dtype(">f8") else dtype)
     rows_contiguous = array.strides[1] == array.itemsize or K == 1
@@ -92,7 +92,7 @@ def _are_real(dtypes: Any) -> bool:
     return all(getattr(dtype, "kind", "O") in "buif" for dtype in np.atleast_1d(np.asarray(dtypes, object)))
 
 
-def _check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
+def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
     """Raise ValueError at the first value that is not finite, or would not be after its conversion to dtype."""
     if array.dtype == dtype and all_finite(array):
         return
@@ -131,7 +131,7 @@ def labels_or_targets(name: str, y: ArrayLike, architecture: Architecture, m: in
         )
         raise ValueError(f"{name} has shape {array.shape}; expected {expected}.{hint}")
     if array.dtype.kind == "f":
-        _check_finite(name, array, np.dtype(np.float64 if architecture.output == "softmax" else dtype))
+        check_finite(name, array, np.dtype(np.float64 if architecture.output == "softmax" else dtype))
     if architecture.classifies:
         _check_labels(name, array, N if architecture.output == "softmax" else 2)
     # A copy, so that nobody can put another label there once these have been checked.

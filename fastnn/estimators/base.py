@@ -20,6 +20,7 @@ from ..architecture import Architecture
 from ..cpus import thread_count
 from ..csr import CSR
 from ..finite import all_finite
+from ..inputs import check_finite
 from ..mlp import backend_of
 from ..objective import Objective
 from ..trainer import State
@@ -249,13 +250,20 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
         """The network's outputs (m, N) for rows as somebody hands them in."""
         if not hasattr(self, "coefs_"):
             check_is_fitted(self)  # raises; if not, it takes longer than the prediction of a row
-        check = partial(
+        dtype = np.asarray(self.coefs_[0]).dtype
+        validate = partial(
             validate_data, self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
         )
+
+        def check() -> None:
+            if not all_finite(X):
+                validate()
+            check_finite("X", X, dtype)
+
         if self._is_table(X):
-            return self._forward(features(X, X.dtype), output, lambda: None if all_finite(X) else check())
-        X = check()
-        return self._forward(features(X, X.dtype), output)
+            return self._forward(features(X, X.dtype), output, check)
+        X = validate()
+        return self._forward(features(X, dtype if X.dtype == DOUBLE else X.dtype), output)
 
     def _is_table(self, X: Any) -> bool:
         """Whether its numbers are all there is to check: scikit-learn takes longer for that than predicting a row."""

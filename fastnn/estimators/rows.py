@@ -12,6 +12,7 @@ from scipy import sparse
 
 from .. import csr
 from ..csr import CSR
+from ..inputs import check_finite
 
 Array = NDArray[Any]
 
@@ -48,20 +49,15 @@ def features(X: Any, dtype: np.dtype[Any]) -> Array | CSR:
     if sparse.issparse(X):
         with np.errstate(over="ignore"):
             rows = csr.read("X", X, dtype)
-        _check_finite(rows.values)
+        if not np.isfinite(rows.values).all():
+            raise ValueError(f"X holds a value that is infinite as {dtype}; expected finite numbers that fit it.")
         return rows
     array: Array = X
     if array.dtype != dtype:
-        with np.errstate(over="ignore"):
-            array = array.astype(dtype)
-        _check_finite(array)
+        check_finite("X", array, dtype)
+        array = array.astype(dtype)
     contiguous = array.strides[1] == array.itemsize or array.shape[1] == 1
     return array if contiguous and array.strides[0] >= 0 else np.ascontiguousarray(array)
-
-
-def _check_finite(values: Array) -> None:
-    if not np.isfinite(values).all():
-        raise ValueError(f"X holds a value that is infinite as {values.dtype}; expected one in its range, or float64.")
 
 
 def _take(X: Array | CSR, numbers: Array) -> Array | CSR:

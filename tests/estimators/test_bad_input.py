@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from fastnn import MLPClassifier, MLPRegressor
@@ -62,7 +63,7 @@ def test_rows_and_targets(digits: Data) -> None:
     net = MLPRegressor("poisson", max_iter=1)
     with pytest.raises(ValueError, match=r"y holds -1.* with loss 'poisson'"):
         net.fit(X, y - 1.0)
-    with pytest.raises(ValueError, match="infinite as float32"):
+    with pytest.raises(ValueError, match=r"X holds .*e\+\d+ in row 0, column \d; expected finite numbers that fit"):
         MLPRegressor(dtype="float32").fit(X * 1e300, y)
     with pytest.raises(ValueError, match="infinite as float32"):
         MLPRegressor(dtype="float32").fit(X, y * 1e300)
@@ -148,3 +149,19 @@ def test_imported_when_first_used() -> None:
     code = "import sys; sys.modules['sklearn'] = None; import fastnn; fastnn.MLPClassifier"
     error = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stderr
     assert 'pip install "fastnn-numba[sklearn]"' in error
+
+
+@pytest.mark.parametrize("form", ["table", "fortran", "lists", "sparse"])
+@pytest.mark.parametrize("rows", [1, 16, 17, 100])
+def test_rows_to_predict_beyond_the_networks_dtype(form: str, rows: int, digits: Data) -> None:
+    """As float32 they would be infinite, and what comes of them NaN or, past a ReLU, a plain zero."""
+    X = digits[0][:rows].astype(np.float64)
+    net = MLPRegressor(dtype="float32", max_iter=1).fit(*digits)
+    usual = net.predict(X)
+    assert np.isfinite(usual).all()
+    X[-1, 2] = 1e300
+    make: dict[str, Any] = {
+        "table": np.copy, "fortran": np.asfortranarray, "lists": np.ndarray.tolist, "sparse": sparse.csr_matrix
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=r"X holds .* expected finite numbers that fit"):
+        net.predict(make[form](X))
