@@ -33,7 +33,7 @@ def machine(distributions: Iterable[str] = ("numpy", "numba")) -> str:
 
 
 def ratio_text(ratio: float) -> str:
-    """Three digits of a small ratio, two of a larger one."""
+    """Two decimals of a ratio below 2, else one."""
     return f"{ratio:.1f}" if ratio >= 2 else f"{ratio:.2f}"
 
 

@@ -11,9 +11,9 @@ VERBS = {
     "evaluate": "how good a trained network is, and where it is wrong",
     "predict": "what a trained network makes of images or rows",
     "tune": "try learning rates and other settings, over seeds",
-    "show": "pictures of data, weights, mistakes and curves",
+    "show": "pictures of data, curves, weights, mistakes and who is taken for whom",
     "export": "a trained network as an ONNX file",
-    "warmup": "compile everything, so that no later process has to",
+    "warmup": "compile the kernels, so that no later process has to",
 }
 
 

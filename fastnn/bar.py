@@ -93,7 +93,7 @@ class Bar:
         self.bar.update(self.done - self.bar.n)
 
     def _room(self) -> int:
-        """Columns for figures, those that do not fit are left out: tqdm would cut one in two."""
+        """Columns left for figures; those that do not fit are left out: tqdm would cut one in two."""
         return (self.bar.format_dict["ncols"] or 1 << 20) - len(self.bar.desc) - BESIDE
 
     def close(self) -> None:

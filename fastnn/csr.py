@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 
 Array = NDArray[Any]
 
-# Columns are kept as 16-bit numbers as far as these go: half of what training reads of a uint8 feature.
+# Up to so many columns their numbers are kept in 16 bits: 3 bytes an entry of uint8 features, not 5.
 MOST_SHORT = 1 << 16
 
 

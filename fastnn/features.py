@@ -21,12 +21,13 @@ from .packing import aligned
 Array = NDArray[Any]
 KINDS = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
 
-# An entry costs 7 to 130 cycles, by how wide the first layer is, a number of a dense row 2 to 40: all of a step.
+# A step takes 7 to 130 cycles for an entry of a list, by how wide the first layer is, and 2 to 40 for a number of a
+# dense row.
 MOST_DENSE = 0.3
 # Rows that show whether the rest is worth counting: reading a large file once more takes long.
 SAMPLE = 4096
 # Bytes that are worth a thread more, which takes 100 us to start: reading them takes 200.
-WORTH_A_THREAD = 1 << 21
+BYTES_WORTH_A_THREAD = 1 << 21
 
 
 def rows_of(X: Array | CSR, factor: float = 1 / 255) -> Rows:
@@ -70,8 +71,8 @@ def _table(dtype: np.dtype[Any]) -> Array:
 
 
 def compress(X: Array, dtype: np.dtype[Any], threads: int, *, always: bool = False) -> Lists:
-    """X, which `inputs.features` has checked, row by row, if more than two thirds of it are zeros, and so much memory
-    is free; else no lists. always: whatever it holds."""
+    """X, which `inputs.features` has checked, row by row, if at least 70% of it are zeros, and so much memory is
+    free; else no lists. always: whatever it holds."""
     m, K = X.shape
     if not always and _density(X[:: -(-m // SAMPLE)], dtype, threads) > 1.5 * MOST_DENSE:
         return no_lists(dtype)
@@ -94,7 +95,7 @@ def _counts(X: Array, dtype: np.dtype[Any], threads: int) -> Array:
 
 def over_rows(kernel: Callable[..., None], X: Array, threads: int, *arrays: Array) -> None:
     """Run one of the kernels of kernels/compressing.py."""
-    (m, K), rows, threads = X.shape, rows_of(X), min(threads, 1 + X.nbytes // WORTH_A_THREAD)
+    (m, K), rows, threads = X.shape, rows_of(X), min(threads, 1 + X.nbytes // BYTES_WORTH_A_THREAD)
     lines = [aligned(CHUNK, X.dtype) for _ in range(threads)]
     if threads > 1:
         kernel(0, 1, rows, 0, K, lines[0], *arrays)  # compiles, in the main thread

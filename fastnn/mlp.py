@@ -43,7 +43,8 @@ class MLP:
     """A dense network (multi-layer perceptron): X -> activation(X @ W + b) -> ... -> output.
 
     sizes: features, hidden layers, outputs, such as [784, 128, 10].
-    activation: "relu", "sigmoid", "tanh" or "identity"; one name, or one for each hidden layer.
+    activation: "relu", "sigmoid", "tanh", "identity", "leaky_relu", "elu", "gelu" or "silu"; one name, or one for each
+        hidden layer.
     output: "softmax" (classes 0..N-1, the default for N > 1), "sigmoid" (yes or no for each output, the default for
         N = 1), or "identity" (numbers, with the squared error as loss).
     init: "he" (the default for relu), "glorot" (for all else), "uniform:0.5" (its half-width), "normal:0.01" (its

@@ -34,6 +34,9 @@ SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 # Below this many multiply-adds (20 us in float32) a second thread, which begins 10 us later, saves nothing.
 WORTH_A_THREAD = 1 << 21
+# The same for what is made number by number or row by row, in bytes of the result: relu of so many in float32 takes
+# 40 us, two threads 20, and 90 if the second was asleep.
+BYTES_WORTH_A_THREAD = 1 << 20
 # Rows, inputs and outputs from which a product is made on the CPU's matrix unit: 512 cubed takes 0.7 to 0.8 of the
 # time, 256 cubed 0.85 to 1.03, 1000 rows, 784-64, up to 1.3.
 LEAST_ON_UNIT = 256
@@ -41,9 +44,6 @@ LEAST_ON_UNIT = 256
 WORTH_PACKING = 64
 # Scratch memory up to this size is kept from call to call.
 KEPT_BYTES = 1 << 25
-# The same for what is made number by number or row by row, in bytes of the result: relu of so many in float32 takes
-# 40 us, two threads 20, and 90 if the second was asleep.
-BYTES_WORTH_A_THREAD = 1 << 20
 
 
 # --- matmul

@@ -42,8 +42,8 @@ class Layout:
     layers: (L + 1, COLUMNS) int64, for kernels. params, transposed: sizes of the flat arrays. block: numbers that a row
     of a block takes in `values`, all layers together. room: numbers of scratch for the outputs. widest: the most
     columns of a W, padded. first_panel: registers of the widest panel of the first layer's W. dropout: a rate for each
-    hidden layer, or none. thirds: the layers that are made on the matrix unit; whole_thirds: whether WHOLE;
-    as_bytes: whether features are.
+    hidden layer, or none. thirds: the layers that are made on the matrix unit; whole_thirds: whether all of W is split
+    before a step; as_bytes: whether features are.
     """
 
     def __init__(

@@ -107,7 +107,8 @@ class Gradient(Protocol):
 
 
 class Backend(Protocol):
-    """A module with these functions and classes. sample_weight: (m,) float64, not negative, or None."""
+    """A module with these functions and classes. sample_weight: (m,) float64, not negative, or None. Where a plan's
+    batch_size is None there is none, and its objective is the output's own loss and nothing more."""
 
     def Trainer(
         self,

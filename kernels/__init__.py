@@ -1,4 +1,5 @@
-"""Compiled kernels: arrays in, arrays out. Nothing is checked, allocated or chosen here: `fastnn.ops` does that."""
+"""Compiled kernels: arrays in, arrays out. Nothing is checked, allocated or chosen here: `fastnn.ops` and
+`fastnn.compiled` do that."""
 
 if __name__ != "fastnn.kernels":
     raise ImportError(f"Import these kernels as fastnn.kernels, not as {__name__}: a second copy would compile twice.")

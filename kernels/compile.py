@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from . import cache, linking
 
-Array = NDArray[Any]  # float32 or float64, C-contiguous, indexed flat from an offset
+Array = NDArray[Any]  # C-contiguous, of one dimension unless it says so; numbers are float32 or float64
 F = TypeVar("F", bound=Callable[..., object])
 
 # Sums may be reordered and contracted; NaN and infinity must stay what they are (no nnan, no ninf), or a diverged

@@ -20,8 +20,8 @@ from numba.core import cgutils
 from .compile import intrinsic
 from .simd import FEATURES, array_address, bytes_of, call
 
-# Asked first wherever a layer may be made on the unit: numba leaves out a branch that a constant rules out, and 41 of
-# 209 kernels are not compiled where there is none.
+# Asked first wherever a layer may be made on the unit: numba leaves out a branch that a constant rules out, and a
+# fifth of the kernels are not compiled where there is none.
 HAS_MATRIX_UNIT = {"amx-tile", "amx-bf16", "amx-int8", "avx512f", "avx512fp16"} <= FEATURES
 
 # Rows of a register, and words of a row.

@@ -2,7 +2,7 @@
 
 The parameters of all layers lie in one flat array: for each layer W, packed, then b. Packed, a matrix of K rows lies in
 panels [panel][K][width] of PANEL columns; the last is as many registers wide as hold what is left, a power of two,
-and filled up with zeros; the panel that begins with column n begins at n * K. Where PANEL is 0, W lies as it is.
+and filled up with zeros; the panel that begins with column n begins at n * K.
 `transposed` holds every W.T in panels of two registers.
 
 A block has B rows. Every layer's input lies at B * INPUT in `values`, the gradient of it at B * GRADIENT; the last

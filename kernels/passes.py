@@ -15,7 +15,6 @@ from .network import (
     K_,
     KEPT,
     N_,
-    PANEL,
     TRANSPOSED,
     WEIGHTS,
     Network,
@@ -36,9 +35,7 @@ def layer_forward(
         return
     layers, params = network.layers, network.params
     K, N = layers[layer, K_], layers[layer, N_]
-    W = Matrix(params, layers[layer, WEIGHTS] + n, N, 1)
-    if layers[layer, PANEL] > 0:
-        W = Matrix(params, layers[layer, WEIGHTS] + n * K, PACKED, 1)
+    W = Matrix(params, layers[layer, WEIGHTS] + n * K, PACKED, 1)
     Z = Matrix(values, B * layers[layer + 1, KEPT] + begin * N + n, N, 1)
     b = Matrix(params, layers[layer, BIAS] + n, 0, 1)
     if layer > 0 and are_few(N, values):  # not the first, whose sums have the same order where zeros are left out

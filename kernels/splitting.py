@@ -2,7 +2,7 @@
 
 A float32 has 24 binary digits, a bfloat16 the upper 8 of them: cut off, what is left has 16, and so on, so that
 x = a + b + c exactly, down to 1e-31. Of the nine products of two such sums six are made. What the others would add is
-a 2^21st of the product at most, and on average below its last digit: gradients over 256 rows, 784-512-512-10, are off
+2^-21 of the product at most, and on average below its last digit: gradients over 256 rows, 784-512-512-10, are off
 by 3.5e-7, and by 4.6e-7 if made of multiply-adds. On the unit six products are still 2.7 times as fast as those.
 
 A left-hand matrix lies as [third][row][pair of columns], a right-hand one as [third][panel][pair of rows][column],

@@ -11,6 +11,7 @@ from numba import types
 from numba.core import cgutils
 
 from .compile import Array, intrinsic, kernel
+from .simd import array_address
 
 # Slots of the array, a cache line apart so that no two threads write to one line for different reasons.
 ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, ABANDONED, SLOTS = 0, 8, 16, 24, 32, 40, 48, 56, 64
@@ -25,16 +26,14 @@ _X86 = llvm.get_process_triple().startswith(("x86_64", "i686"))
 _yield_cpu = types.ExternalFunction("SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32())
 
 
-def _address(builder: Any, context: Any, array_type: types.Type, array: Any, index: Any) -> Any:
-    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
-
-
 @intrinsic
 def atomic_add(typing: Any, array: types.Type, index: types.Type, value: types.Type) -> Any:
     """array[index] += value; returns what was there before."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.atomic_rmw("add", _address(builder, context, sig.args[0], args[0], args[1]), args[2], "acq_rel")
+        return builder.atomic_rmw(
+            "add", array_address(builder, context, sig.args[0], args[0], args[1]), args[2], "acq_rel"
+        )
 
     return types.int64(array, types.intp, types.int64), generate
 
@@ -44,7 +43,7 @@ def atomic_load(typing: Any, array: types.Type, index: types.Type) -> Any:
     """array[index]; what its writer wrote before is visible after."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load_atomic(_address(builder, context, sig.args[0], args[0], args[1]), "acquire", 8)
+        return builder.load_atomic(array_address(builder, context, sig.args[0], args[0], args[1]), "acquire", 8)
 
     return types.int64(array, types.intp), generate
 
@@ -54,7 +53,7 @@ def atomic_store(typing: Any, array: types.Type, index: types.Type, value: types
     """array[index] = value; what was written before is visible to whoever reads it."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        builder.store_atomic(args[2], _address(builder, context, sig.args[0], args[0], args[1]), "release", 8)
+        builder.store_atomic(args[2], array_address(builder, context, sig.args[0], args[0], args[1]), "release", 8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp, types.int64), generate

@@ -33,7 +33,7 @@ def entries(lists: Lists, i: int) -> tuple[Array, Array]:
 
 @pytest.fixture(autouse=True)
 def every_thread_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(features, "BYTES_WORTH_A_THREAD", 1)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -68,7 +68,7 @@ def flag(name: str) -> str:
     return FLAGS.get(name, "--" + name.replace("_", "-"))
 
 
-def add_run(parser: Parser) -> None:
+def add_run_argument(parser: Parser) -> None:
     """What commands take that read a run."""
     add = parser.add_argument
     add("run", metavar="RUN", help="the folder of a run, or the file of a network")
@@ -90,7 +90,7 @@ class Main(Protocol):
 
 def command(verb: str, make_parser: Callable[[], Parser], module: str) -> Main:
     """The `main` of a command: parses its flags and hands those given to `module`.run, which is imported only then, for
-    numba takes a second to import and --help needs none of it.
+    NumPy, numba and the kernels take a second to import and --help needs none of them.
 
     Its exit status is 0; 2 after one line about what is wrong, or about each file that is; 130 after Ctrl-C. It leaves
     by SystemExit after --help and for flags it does not know.

@@ -19,7 +19,7 @@ def train_parser() -> Parser:
     """The flags of `fastnn.train`."""
     parser = Parser("train", "Train a dense network and report on it. Without flags: a digit classifier on MNIST.")
     add_training(parser)
-    _add_run(parser.add_argument_group("run"))
+    _add_keeping(parser.add_argument_group("run"))
     return parser
 
 
@@ -113,7 +113,7 @@ def _add_machine(group: argparse._ArgumentGroup) -> None:
     add("--json", action="store_true", help="end with one line of JSON")
 
 
-def _add_run(group: argparse._ArgumentGroup) -> None:
+def _add_keeping(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--out", metavar="DIR", help="keep the run there: settings, checkpoints, figures, report (default: nowhere)")
     add("--force", action="store_true", help="replace the run that is in --out")

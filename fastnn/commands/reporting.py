@@ -18,6 +18,9 @@ from . import page
 from .measuring import Result, classes_of
 from .run import ENVIRONMENT, REPORT, Run, best_epoch
 
+if TYPE_CHECKING:
+    from ..plots.display import Display
+
 
 def write_report(out: Path, run: Run, net: MLP, rows: Prepared, result: Result) -> None:
     """Write the page of a run that ended. Raises OSError. Without matplotlib it has no pictures, and says so."""
@@ -84,9 +87,6 @@ def _environment(out: Path) -> str:
         return ""
     return page.table(("", ""), values.items(), words=True)
 
-
-if TYPE_CHECKING:
-    from ..plots.display import Display
 
 # --- pictures
 

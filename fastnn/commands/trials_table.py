@@ -11,20 +11,14 @@ UP, CLEAR = "\x1b[{}F", "\x1b[J"
 
 
 class Table:
-    """Shown as a context, so that a terminal is left with the last state of it."""
+    """On a terminal it is there from the beginning."""
 
     def __init__(self, trials: list[Trial], quiet: bool) -> None:
         self.trials, self.quiet, self.lines = trials, quiet, 0
         self.width = max(len(choice_name(trial.choice)) for trial in trials)
         self.live = sys.stdout.isatty()
-
-    def __enter__(self) -> Table:
         if self.live and not self.quiet:
             self._redraw([])
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
     def show(self, results: list[TrialResult]) -> None:
         """The last of the results is new."""

@@ -99,7 +99,8 @@ def _train(trials: list[Trial], shared: Path, jobs: int, out: Path, *, quiet: bo
     results = []
     out.mkdir(parents=True, exist_ok=True)
     files.replace(out / RESULTS, b"")
-    with (out / RESULTS).open("a", encoding="utf-8") as file, Table(trials, quiet) as table:
+    table = Table(trials, quiet)
+    with (out / RESULTS).open("a", encoding="utf-8") as file:
         for result in run_trials(trials, shared, jobs):
             results.append(result)
             file.write(json.dumps(result.as_dict()) + "\n")

@@ -1,4 +1,5 @@
-"""What `fastnn warmup` does: train and predict on a few rows of every kind, which compiles and keeps the kernels."""
+"""What `fastnn warmup` does: train and predict on a few rows of every kind, which compiles and keeps the kernels; not
+those for lists of more than csr.MOST_SHORT columns, which few need and which would take as long again."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from .. import ops
 from ..architecture import ACTIVATIONS, OUTPUTS
+from ..finite import MANY, all_finite
 from ..kernels import cache
 from ..kernels.bits import CHUNK
 from ..mlp import DTYPES, MLP, backend_of
@@ -37,7 +39,7 @@ def run(given: Mapping[str, Any]) -> None:
         print(json.dumps({"seconds": round(seconds, 2), "folder": folder and str(folder)}))
     else:
         where = f"in {folder}" if folder else "nowhere, because no folder can be written"
-        print(f"Every kernel was compiled, or found compiled, in {seconds:.1f} s; they are kept {where}.")
+        print(f"The kernels were compiled, or found compiled, in {seconds:.1f} s; they are kept {where}.")
 
 
 def _train(dtype: str) -> None:
@@ -52,6 +54,7 @@ def _train(dtype: str) -> None:
         net.predict(X)
         net.predict(X[:1])
     for kind in ("float32", "float64"):
+        all_finite(np.ones(MANY, kind))
         encode(np.ones((ROWS, CHUNK), kind), np.dtype(dtype), 1)
 
 

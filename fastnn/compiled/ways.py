@@ -17,7 +17,7 @@ from ..slicing import slices_of
 from ..trainer import Plan, State
 from ..whole_numbers import encode, sample_of
 from .full_batch import FullBatch
-from .memory import data_of
+from .memory import PLAIN, data_of
 from .minibatches import MiniBatches, Replicas, Slices
 from .sharing import on_matrix_unit, shards_of_a_batch
 from .training import Training
@@ -53,6 +53,10 @@ def Trainer(
     sample_weight: Array | None = None,
 ) -> Training:
     """See trainer.Backend."""
+    if plan.batch_size is None and (sample_weight is not None or plan.objective != PLAIN):
+        raise ValueError(
+            "batch_size is None; expected a number of rows where rows have weights, or of such an objective."
+        )
     dtype = state.weights[0].dtype
     data = data_of(X, Y, architecture, dtype, plan.objective, sample_weight)
     data, coded = in_bytes(data, X, architecture, dtype, plan)

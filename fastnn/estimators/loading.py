@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import LabelBinarizer
 
 from ..checks import integer, number, one_of
+from ..mlp import BACKENDS
 from ..optimizers import OPTIMIZERS
 from ..storage import Checkpoint, count
 from . import parameters
@@ -37,7 +38,7 @@ def estimator_of(checkpoint: Checkpoint, backend: str = "numba") -> Any:
     given = {name: from_json(value) for name, value in described["parameters"].items()}
     estimator = KINDS[described["kind"]](**given)
     estimator._validate_params()
-    one_of("backend", backend, ("numba", "numpy"))
+    one_of("backend", backend, BACKENDS)
     estimator._backend = backend
     sizes = checkpoint.architecture.sizes
     estimator.coefs_, estimator.intercepts_ = state.weights, state.biases
@@ -121,7 +122,7 @@ def _optimizer(described: Any, checkpoint: Checkpoint) -> OptimizerState | None:
     if described is None:
         return None
     one_of("schedule's solver", described["solver"], OPTIMIZERS if not state.optimizer else (state.optimizer,))
-    one_of("schedule's kind", described["kind"], ("constant", "invscaling", "adaptive"))
+    one_of("schedule's kind", described["kind"], parameters.SCHEDULES)
     rates = [number(name, described[name], least=0.0) for name in ("initial", "power_t", "learning_rate")]
     schedule = Schedule(described["solver"], described["kind"], *rates[:2])
     return OptimizerState(schedule, rates[2], state.steps, state.slots)

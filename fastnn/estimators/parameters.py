@@ -30,13 +30,15 @@ _NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
 _WHOLE = Interval(Integral, 1, None, closed="left")
 _RATE = Interval(Real, 0, 1, closed="left")
 
+SCHEDULES = ("constant", "invscaling", "adaptive")
+
 CONSTRAINTS: dict[str, list[Any]] = {
     "hidden_layer_sizes": ["array-like", _WHOLE],
     "activation": [StrOptions(set(ACTIVATIONS)), list, tuple],
     "solver": [StrOptions({"lbfgs", *STOCHASTIC})],
     "alpha": [_NOT_NEGATIVE],
     "batch_size": [StrOptions({"auto"}), _WHOLE],
-    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+    "learning_rate": [StrOptions(set(SCHEDULES))],
     "learning_rate_init": [_POSITIVE],
     "power_t": [_NOT_NEGATIVE],
     "max_iter": [_WHOLE],

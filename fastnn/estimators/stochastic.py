@@ -30,6 +30,10 @@ AUTO_BATCH = 200  # rows of a batch where batch_size is "auto"
 # Of epochs that run in one go: their order is kept, eight bytes a row.
 ROWS_AT_ONCE = 200_000
 
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
 
 class Epochs:
     """Trains an estimator's network and keeps the estimator's attributes up to date, epoch by epoch."""
@@ -180,11 +184,6 @@ class Epochs:
         state = self.state if self.best is None else self.best
         self.estimator.coefs_, self.estimator.intercepts_ = state.weights, state.biases
         self.memory.steps, self.memory.slots = state.steps, state.slots
-
-
-NOT_FINITE = (
-    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
-)
 
 
 def optimizer_of(estimator: Any) -> Optimizer:

@@ -1,6 +1,6 @@
 """Pictures, drawn by matplotlib (extra `plot`), in the manner of scikit-learn's displays.
 
-Each is made by `from_estimator`, `from_predictions` or `from_history`; `plot(ax=)` draws it into those axes, or into a
+Each is made from arrays, or by one of its functions `from_...`; `plot(ax=)` draws it into those axes, or into a
 new figure of pyplot's, and keeps them as `ax_` and `figure_`. Estimators are `fastnn.MLP` and what is alike: they have
 `predict`, `predict_proba`, and `weights` or `coefs_`.
 """

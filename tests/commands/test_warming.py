@@ -16,7 +16,7 @@ from fastnn import MLP
 from fastnn.kernels import cache
 
 compiled = []
-X, y = np.arange(3000).reshape(300, 10).astype("{kind}") % 7, np.arange(300) % 3
+X, y = np.arange(20000).reshape(2000, 10).astype("{kind}") % 7, np.arange(2000) % 3
 cache._announce = compiled.append
 for hidden in (5, 100):
     net = MLP([10, hidden, 3], dtype="{dtype}")
