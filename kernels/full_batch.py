@@ -9,8 +9,8 @@ from .compile import Array, entry, kernel
 from .gradients import add_gradients
 from .matrix_unit import HAS_MATRIX_UNIT
 from .network import K_, N_, Network
-from .optimizers import Memory, Rule, at_step
-from .parts import Parts, Scratch, Shards
+from .optimizers import at_step
+from .parts import Parts, Scratch, Shards, Steps
 from .passes import backward
 from .rows import BLOCK, Batch, Data, input_layer, rows_loss, total, with_ahead
 from .shards import sum_shards
@@ -72,12 +72,7 @@ def train_full_batch(
     control: Array,
     network: Network,
     data: Data,
-    m: int,
-    first: int,
-    last: int,
-    rule: Rule,
-    decay: float,
-    memory: Memory,
+    steps: Steps,
     batch: Batch,
     parts: Parts,
     scratch: Scratch,
@@ -85,14 +80,15 @@ def train_full_batch(
     losses_out: Array,
     right_out: Array,
 ) -> None:
-    """Epochs first..last, of one step each, on all m rows. As train_minibatches, but `batch` is the thread's own.
+    """These epochs of one step each, on all rows. As train_minibatches, but `batch` is the thread's own, and the steps'
+    order and terms are not looked at.
 
     Which thread takes which shard does not matter: all are summed in their order.
     """
-    mode = flush_denormals()
+    mode, m = flush_denormals(), steps.m
     network = with_words(network, scratch.words)
     claim_unit(network)
-    for epoch in range(first, last):
+    for epoch in range(steps.first, steps.last):
         if HAS_MATRIX_UNIT:
             split_weights(network, data.rows.factor)
         s = atomic_add(control, NEXT, 1)
@@ -106,13 +102,13 @@ def train_full_batch(
         if not math.isfinite(loss):
             atomic_store(control, DIVERGED, 1)
             break
-        move = at_step(rule, memory.steps + epoch + 1, decay)
-        shards_step(network, shards, parts, move, memory, t, threads, scratch)
+        move = at_step(steps.rule, steps.memory.steps + epoch + 1, steps.decay)
+        shards_step(network, shards, parts, move, steps.memory, t, threads, scratch)
         if t == 0:
             losses_out[epoch] = loss
             right_out[epoch] = shards.right[: shards.parts].sum()
             atomic_store(control, NEXT, 0)
-            atomic_store(control, STEPS, epoch + 1 - first)
+            atomic_store(control, STEPS, epoch + 1 - steps.first)
         barrier(control, threads)
     release_unit(network)
     restore_mode(mode)

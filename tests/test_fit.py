@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import MLP, team
+from fastnn import MLP, compiled, team
 from fastnn.compiled import forward
 from fastnn.kernels import minibatches
-from fastnn.optimizers import OPTIMIZERS
+from fastnn.objective import Objective
+from fastnn.optimizers import OPTIMIZERS, Optimizer
+from fastnn.trainer import Plan
 
 Array = NDArray[Any]
 BACKENDS = ("numba", "numpy")
@@ -244,3 +246,13 @@ def test_numbers_have_no_accuracy(backend: str) -> None:
     net, y = MLP([K, 1], output="identity", backend=backend), X.sum(axis=1)
     history = net.fit(X, y, epochs=3, validation=(X, y), verbose=False)
     assert list(map(len, history.as_dict().values())) == [3, 0, 3, 0, 3]
+
+
+@pytest.mark.parametrize("how", [{"penalty": 0.1}, {"dropout": (0.5,)}, {"divisor": 2.0}, {"weighted": True}])
+def test_a_full_batch_refuses_what_it_would_not_look_at(how: dict[str, Any]) -> None:
+    """Estimators, which have such objectives, train by mini-batches of all rows instead."""
+    net = MLP([K, 4, N])
+    weights = np.ones(m) if how.pop("weighted", False) else None
+    plan = Plan(1, None, Optimizer("sgd"), 0, 1, objective=Objective(**how))
+    with pytest.raises(ValueError, match="batch_size is None; expected a number of rows"):
+        compiled.Trainer(net.architecture, net._state, X, LABELS, plan, weights)

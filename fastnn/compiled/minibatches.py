@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from ..architecture import Architecture
 from ..features import batch_room, no_lists
 from ..kernels.minibatches import train_minibatches
-from ..kernels.parts import Parts, Steps
-from ..kernels.penalty import ROWS_SQUARED, Terms
+from ..kernels.parts import Parts
+from ..kernels.penalty import ROWS_SQUARED
 from ..kernels.replicas import train_replicas
 from ..kernels.rows import Data
 from ..kernels.simd import TILE_ROWS
@@ -33,17 +33,7 @@ class _Batches(Training):
 
     def __init__(self, architecture: Architecture, state: State, data: Data, m: int, plan: Plan, parts: int) -> None:
         super().__init__(architecture, state, data, m, plan, min(plan.threads, parts))
-        squares = sum(-(-K // ROWS_SQUARED) for K, _ in architecture.layers)
-        self.terms = Terms(float(self.objective.penalty), float(self.objective.divisor), np.zeros(squares))
         self.lists, self.inputs = len(data.lists.starts) > 0, architecture.sizes[0]
-
-    def steps(self, losses: Array, order: Array, first: int, last: int, slots: list[Array]) -> Steps:
-        """As kernels take them. An epoch has the rows that are left of it where a run goes on with it."""
-        m = len(order) // max(1, len(losses))
-        o = self.optimizer
-        return Steps(
-            m, order, self.batch_size, first, last, self.rule(), o.weight_decay, self.terms, self.memory(slots)
-        )
 
     def columns(self, regions: int) -> Any:
         """Room for a batch's features by columns, if they are lists."""

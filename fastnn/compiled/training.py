@@ -15,6 +15,8 @@ from ..architecture import Architecture
 from ..errors import Diverged
 from ..kernels.network import Network
 from ..kernels.optimizers import Memory, Rule
+from ..kernels.parts import Steps
+from ..kernels.penalty import ROWS_SQUARED, Terms
 from ..kernels.rows import Data
 from ..kernels.sync import DIVERGED, SLOTS, STEPS
 from ..optimizers import OPTIMIZERS
@@ -50,6 +52,8 @@ class Training(ABC):
         self.dtype = state.weights[0].dtype
         self.none = np.zeros(0, self.dtype)
         self.control = np.zeros(SLOTS, np.int64)
+        squares = sum(-(-K // ROWS_SQUARED) for K, _ in architecture.layers)
+        self.terms = Terms(float(self.objective.penalty), float(self.objective.divisor), np.zeros(squares))
         listed = len(data.lists.starts) > 0
         self.as_bytes, self.thirds = on_matrix_unit(data, architecture, plan, m, self.dtype)
         made = listed, self.as_bytes, self.thirds
@@ -94,13 +98,19 @@ class Training(ABC):
     def call(self, losses: Array, right: Array, order: Array, first: int, last: int, t: int, threads: int) -> None:
         """Thread t's part of steps first..last. losses, right, order: as for `run`."""
 
-    def rule(self) -> Rule:
+    def steps(self, losses: Array, order: Array, first: int, last: int, slots: list[Array]) -> Steps:
+        """As kernels take them. An epoch has the rows that are left of it where a run goes on with it."""
+        m = len(order) // max(1, len(losses)) if len(order) > 0 else self.m
+        decay = self.optimizer.weight_decay
+        return Steps(m, order, self.batch_size, first, last, self._rule(), decay, self.terms, self._memory(slots))
+
+    def _rule(self) -> Rule:
         """The optimizer's numbers."""
         o = self.optimizer
         numbers = o.learning_rate, o.momentum, o.rho, o.beta_1, o.beta_2, o.epsilon, o.scaled_epsilon
         return Rule(OPTIMIZERS.index(o.name), *numbers)
 
-    def memory(self, slots: list[Array]) -> Memory:
+    def _memory(self, slots: list[Array]) -> Memory:
         """The same slots as kernels take them."""
         first, second, *_ = *slots, self.none, self.none
         return Memory(first, second, self.state.steps)
