@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .source import Stream, faults_of
+from .source import Stream, check_regular, faults_of
 
 # Other methods are left out: an LZMA member may ask for a window of 4 GB.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -20,6 +20,7 @@ def is_member(info: zipfile.ZipInfo) -> bool:
 @contextmanager
 def opened_zip(path: Path) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipInfo]]]:
     """An archive and its files; ValueError where it is damaged."""
+    check_regular(path)
     with faults_of(path), zipfile.ZipFile(path) as archive:
         yield archive, [info for info in archive.infolist() if is_member(info)]
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .archive import opened_member, opened_zip
-from .source import ZIP_MAGICS, Stream, opened
+from .source import ZIP_MAGICS, Stream, check_regular, opened
 
 MAX_LINE = 1 << 22  # characters, some 200 000 numbers of 20 digits
 MAX_TEXT = 1 << 32  # characters, 39 times MNIST's: what a compressed file of a few MB may unfold to
@@ -14,6 +14,7 @@ MAX_TEXT = 1 << 32  # characters, 39 times MNIST's: what a compressed file of a 
 
 def is_zip(path: Path) -> bool:
     """Whether a file begins as a zip archive does."""
+    check_regular(path)
     with path.open("rb") as raw:
         return raw.read(4) in ZIP_MAGICS
 

@@ -34,8 +34,9 @@ def read_npz(path: StrPath) -> Dataset:
     """
     path = Path(path)
     with opened_zip(path) as (archive, infos):
-        members = {i.filename.removesuffix(".npy"): i for i in infos if i.filename.endswith(".npy")}
-        x, y, *test = _names(list(members), path)
+        found = [info for info in infos if info.filename.endswith(".npy")]
+        members = {info.filename.removesuffix(".npy"): info for info in found}
+        x, y, *test = _names([info.filename.removesuffix(".npy") for info in found], path)
         arrays = {name: read_member(archive, members[name], path) for name in (x, y, *test)}
     train = make_part(arrays[x], arrays[y], f"{path}: {x}, {y}")
     if not test:
@@ -47,6 +48,10 @@ def read_npz(path: StrPath) -> Dataset:
 def _names(found: list[str], path: Path) -> list[str]:
     """The names to read: four, or two where there is no test part, each as the file spells it."""
     spelt = {name[:1].lower() + name[1:]: name for name in found}
+    for name in spelt:
+        same = [other for other in found if other[:1].lower() + other[1:] == name]
+        if len(same) > 1:
+            raise ValueError(f"{path} holds the arrays {', '.join(map(repr, same))}, expected one of them")
     four = ["x_train", "y_train", "x_test", "y_test"]
     for names in (four, ["x", "y"]):
         if all(name in spelt for name in names):

@@ -8,6 +8,7 @@ import errno
 import gzip
 import math
 import os
+import stat
 import struct
 import zipfile
 import zlib
@@ -47,9 +48,17 @@ def faults_of(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} is damaged or cut short ({fault}), expected a whole file") from fault
 
 
+def check_regular(path: Path) -> None:
+    """Refuse a pipe or a device: a file is opened several times, and each time a pipe would lose what was read."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise ValueError(f"{path} is a pipe or a device, expected a file, which can be read more than once")
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Stream]:
     """The bytes of a file, inflated as they are read where the first two bytes say gzip."""
+    check_regular(path)
     with faults_of(path), path.open("rb") as raw:
         if raw.peek(2)[:2] == GZIP_MAGIC:
             with gzip.GzipFile(fileobj=raw) as inflated:

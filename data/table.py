@@ -24,8 +24,8 @@ def read_csv(path: StrPath, dtype: DTypeLike | None = None) -> tuple[Array, Arra
     """Features (m, K) and labels (m,) of a .csv, a .csv.gz or a .zip that holds one .csv.
 
     Without `dtype` the features are uint8 where every one is an integer from 0 to 255, else float64. Labels are int64
-    where all are whole numbers, else float64. NaN and infinities are kept. The first line is a header where one of its
-    fields is no number (an empty one aside).
+    where all are whole numbers, else float64. NaN and infinities are kept. The first line is a header where its
+    first field is no number, or most are none (empty fields are none, but no names either).
 
     Raises FileNotFoundError, TypeError where `dtype` is no integer or floating type, or ValueError that names the row:
     one too short or too long, or a cell that is no number of its type.
@@ -57,7 +57,7 @@ def _layout(path: Path) -> tuple[int, int]:
         if not first:
             raise ValueError(f"{path} is empty, expected rows of a label and its features")
         names = _split(first)
-        header = number if any(name.strip() and not _is_number(name) for name in names) else 0
+        header = number if _are_names(names) else 0
         if header and next(lines, None) is None:
             raise ValueError(f"{path} holds one line that is no row of numbers, expected rows after a header")
     if len(names) < 2:
@@ -65,6 +65,13 @@ def _layout(path: Path) -> tuple[int, int]:
     if header:
         _check_label_first(names, path)
     return header, len(names)
+
+
+def _are_names(cells: list[str]) -> bool:
+    """Whether a line is a header. A first row with a bad cell is none: it would be lost without a word."""
+    words = [not _is_number(cell) for cell in cells]
+    named = [word and cell.strip() != "" for word, cell in zip(words, cells, strict=True)]
+    return any(named) and (named[0] or 2 * sum(words) > len(cells))
 
 
 def _check_label_first(names: list[str], path: Path) -> None:

@@ -25,7 +25,10 @@ def number(
     """value as a finite float with least <= value, above < value < below. Raises TypeError or ValueError."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{argument} is {value!r}; expected a number.")
-    checked = float(value)
+    try:
+        checked = float(value)
+    except OverflowError:
+        checked = math.inf
     if not (math.isfinite(checked) and least <= checked and above < checked < below):
         limits = [f"at least {least:g}" if least > -math.inf else "", f"above {above:g}" if above > -math.inf else ""]
         limits += [f"below {below:g}" if below < math.inf else ""]

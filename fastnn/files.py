@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def _write(target: Path, content: bytes | bytearray) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, _mode(target))
         os.replace(temporary, target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -51,6 +52,15 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _mode(target: Path) -> int:
+    """Who may read it: whoever may read the file that it replaces, or any new one."""
+    try:
+        mode = os.lstat(target).st_mode
+    except OSError:
+        mode = 0
+    return stat.S_IMODE(mode) if stat.S_ISREG(mode) else 0o666 & ~_umask()
 
 
 def _umask() -> int:

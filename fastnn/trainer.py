@@ -57,10 +57,14 @@ class State:
         )
 
     def begin(self, optimizer: Optimizer) -> None:
-        """Remember nothing of another optimizer."""
+        """Remember nothing of another optimizer; and copy what cannot be written to, as in a file of joblib's."""
+        for arrays in (self.weights, self.biases, *self.slots):
+            arrays[:] = [P if P.flags.writeable else np.array(P) for P in arrays]
         if self.optimizer != optimizer.name:
-            self.optimizer, self.steps = optimizer.name, 0
-            self.slots = [[np.zeros_like(P) for P in self.weights + self.biases] for _ in range(optimizer.slots)]
+            # Named last: kernels write to as many slots as the name says, and memory may not suffice, or Ctrl-C come.
+            slots = [[np.zeros_like(P) for P in self.weights + self.biases] for _ in range(optimizer.slots)]
+            self.optimizer, self.steps, self.slots = "", 0, slots
+            self.optimizer = optimizer.name
 
 
 @dataclass(frozen=True)

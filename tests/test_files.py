@@ -73,10 +73,18 @@ def test_leftovers(path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permission bits")
-def test_permissions_follow_the_umask(path: Path) -> None:
+def test_permissions_of_a_new_file_follow_the_umask(path: Path) -> None:
+    path.unlink()
     old = os.umask(0o027)
     try:
         files.replace(path, b"new")
     finally:
         os.umask(old)
     assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permission bits")
+def test_permissions_are_those_of_the_file_before(path: Path) -> None:
+    path.chmod(0o600)
+    files.replace(path, b"new")
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -256,3 +256,37 @@ def test_a_full_batch_refuses_what_it_would_not_look_at(how: dict[str, Any]) -> 
     plan = Plan(1, None, Optimizer("sgd"), 0, 1, objective=Objective(**how))
     with pytest.raises(ValueError, match="batch_size is None; expected a number of rows"):
         compiled.Trainer(net.architecture, net._state, X, LABELS, plan, weights)
+
+
+@pytest.mark.parametrize("failure", [MemoryError, KeyboardInterrupt])
+def test_an_optimizer_without_its_memory_is_none(failure: type[BaseException], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels would write what it remembers into arrays that are not there."""
+    net, whole = MLP([K, 4, N], seed=0), np.zeros_like
+
+    def fail(array: Array) -> Array:
+        if array.shape == (N,):
+            raise failure
+        return whole(array)
+
+    monkeypatch.setattr(np, "zeros_like", fail)
+    with pytest.raises(failure):
+        net.fit(X, LABELS, epochs=1, verbose=False)
+    monkeypatch.undo()
+    net.fit(X, LABELS, epochs=2, verbose=False)
+    other = MLP([K, 4, N], seed=0)
+    other.fit(X, LABELS, epochs=2, verbose=False)
+    assert parameters(net) == parameters(other)
+    net._state.slots.pop()
+    with pytest.raises(ValueError, match="The state has 1 slots; expected 2"):
+        net.fit(X, LABELS, epochs=1, verbose=False)
+
+
+def test_weights_that_cannot_be_written_to_are_copied(tmp_path: Path) -> None:
+    """As joblib hands them to its processes."""
+    net, other = MLP([K, 4, N], seed=0), MLP([K, 4, N], seed=0)
+    np.save(tmp_path / "W.npy", net.weights[0])
+    net._state.weights[0] = np.load(tmp_path / "W.npy", mmap_mode="r")
+    net._state.biases[1].flags.writeable = False
+    for each in (net, other):
+        each.fit(X, LABELS, epochs=2, verbose=False)
+    assert parameters(net) == parameters(other)

@@ -78,6 +78,8 @@ class Training(ABC):
     def pack(self, layout: Layout | SlicedLayout) -> tuple[Network, list[Array]]:
         """A copy of the network, and of what the optimizer remembers, which has this layout from now on."""
         self.layout, state, count = layout, self.state, len(self.state.weights)
+        if len(state.slots) != self.optimizer.slots:
+            raise ValueError(f"The state has {len(state.slots)} slots; expected {self.optimizer.slots}.")
         slots = [aligned(layout.params, self.dtype) for _ in state.slots]
         for flat, slot in zip(slots, state.slots, strict=True):
             layout.pack(flat, slot[:count], slot[count:])

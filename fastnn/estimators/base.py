@@ -137,12 +137,13 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
         """First weights, and everything else as before the first epoch."""
         generator = check_random_state(self.random_state)
         self._random, self._optimizer = Randomness(generator), None
-        self.coefs_, self.intercepts_ = [], []
+        coefs, intercepts = [], []
         functions = (*architecture.activations, *architecture.activations[-1:]) or ("identity",)
         for (K, N), function in zip(architecture.layers, functions, strict=True):
             width = np.sqrt((2.0 if function == "sigmoid" else 6.0) / (K + N))
-            self.coefs_.append(generator.uniform(-width, width, (K, N)).astype(dtype))
-            self.intercepts_.append(generator.uniform(-width, width, N).astype(dtype))
+            coefs.append(generator.uniform(-width, width, (K, N)).astype(dtype))
+            intercepts.append(generator.uniform(-width, width, N).astype(dtype))
+        self.coefs_, self.intercepts_ = coefs, intercepts  # all, or none where Ctrl-C came first
         self.n_iter_, self.t_, self.n_layers_ = 0, 0, len(architecture.sizes)
         self.loss_curve_: list[float] = []
         self._no_improvement_count = 0
@@ -254,7 +255,7 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
     def _outputs(self, X: Any, output: str) -> Array:
         """The network's outputs (m, N) for rows as somebody hands them in."""
         if not hasattr(self, "coefs_"):
-            check_is_fitted(self)  # raises; if not, it takes longer than the prediction of a row
+            check_is_fitted(self, "coefs_")  # raises; if not, it takes longer than the prediction of a row
         dtype = np.asarray(self.coefs_[0]).dtype
         validate = partial(
             validate_data, self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False

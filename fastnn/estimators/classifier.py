@@ -216,7 +216,11 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             return None
         if incremental and self.class_weight == "balanced":
             raise ValueError("class_weight is 'balanced' in partial_fit, which sees some rows only; expected a dict.")
-        weights: Array = compute_sample_weight(self.class_weight, y)
+        weights = np.asarray(compute_sample_weight(self.class_weight, y), np.float64)
+        if not (np.isfinite(weights).all() and (weights >= 0.0).all() and weights.any()):
+            raise ValueError(
+                f"class_weight is {self.class_weight!r}; expected finite weights of 0 or more, and one above 0."
+            )
         return weights
 
     def _score_logits(self, logits: Array, rows: Rows) -> float:

@@ -165,3 +165,15 @@ def test_a_missing_file_and_one_that_is_no_zip(tmp_path: Path) -> None:
     (tmp_path / "text.npz").write_text("text")
     with pytest.raises(ValueError, match=r"text\.npz is damaged or cut short .*not a zip"):
         read_npz(str(tmp_path / "text.npz"))
+
+
+def test_two_arrays_of_one_meaning_are_refused(tmp_path: Path) -> None:
+    data = {"y": npy_bytes(Y), "X": npy_bytes(X)}
+    with pytest.raises(ValueError, match=r"both\.npz holds the arrays 'X', 'x', expected one of them"):
+        read_npz(write_zip(tmp_path / "both.npz", **data, x=npy_bytes(X)))
+    twice = write_zip(tmp_path / "twice.npz", **data)
+    with warnings.catch_warnings(), zipfile.ZipFile(twice, "a") as archive:
+        warnings.simplefilter("ignore")
+        archive.writestr("X.npy", npy_bytes(X))
+    with pytest.raises(ValueError, match=r"twice\.npz holds the arrays 'X', 'X', expected one of them"):
+        read_npz(twice)

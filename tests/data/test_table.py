@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fastnn.data import read_csv
+from fastnn.data import read_csv, read_dataset, read_features, read_idx, read_npz
 from fastnn.data.source import Array
 from fastnn.data.table import LABEL_NAMES
 
@@ -183,3 +184,18 @@ def test_many_rows_read_as_numpy_reads_them(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="absent"):
         read_csv(tmp_path / "absent.csv")
+
+
+def test_a_first_row_with_one_bad_cell_is_no_header(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r", row 1, column 3 holds '\?', expected a number"):
+        read_csv(write(tmp_path, "1,5,?\n0,3,4\n"))
+    assert len(read_csv(write(tmp_path, "150,4,setosa,versicolor,virginica\n1,2,3,4,5\n"))[0]) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_pipes_are_refused(tmp_path: Path) -> None:
+    """Each time one is opened some of its rows are lost."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    for read in (read_csv, read_dataset, read_idx, read_npz, lambda path: read_features(path, 2)):
+        with pytest.raises(ValueError, match=r"pipe\.csv is a pipe or a device, expected a file"):
+            read(tmp_path / "pipe.csv")  # type: ignore[operator]

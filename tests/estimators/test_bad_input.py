@@ -165,3 +165,33 @@ def test_rows_to_predict_beyond_the_networks_dtype(form: str, rows: int, digits:
     }  # fmt: skip
     with pytest.raises(ValueError, match=r"X holds .* expected finite numbers that fit"):
         net.predict(make[form](X))
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("weight", [-5.0, None, np.nan, np.inf])
+def test_weights_of_classes(solver: str, weight: Any, digits: Data) -> None:
+    X, y = digits[0], digits[1].astype(int) % 3
+    for others in (1.0, 0.0):
+        net = MLPClassifier(solver=solver, max_iter=2, class_weight={0: weight, 1: others, 2: others})
+        with pytest.raises(ValueError, match=r"class_weight is .*; expected finite weights of 0 or more"):
+            net.fit(X, y)
+    with pytest.raises(ValueError, match=r"class_weight is .*; expected finite weights of 0 or more, and one above 0"):
+        MLPClassifier(solver=solver, max_iter=2, class_weight={0: 0, 1: 0, 2: 0}).fit(X, y)
+
+
+def test_an_interrupted_beginning(digits: Data) -> None:
+    """Half of the weights are none."""
+
+    class Interrupting(np.random.RandomState):
+        def uniform(self, *arguments: Any) -> Any:
+            if arguments[-1] == 3:
+                raise KeyboardInterrupt
+            return super().uniform(*arguments)
+
+    net = MLPRegressor(hidden_layer_sizes=(3,), max_iter=1, warm_start=True, random_state=Interrupting(0))
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(*digits)
+    with pytest.raises(NotFittedError):
+        net.predict(digits[0])
+    net.set_params(random_state=0).fit(*digits)
+    assert np.isfinite(net.predict(digits[0])).all()
