@@ -220,8 +220,8 @@ def test_the_table_is_redrawn_in_place(monkeypatch: pytest.MonkeyPatch, capsys: 
         for trial in trials
     ]
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    with Table(trials, quiet=False) as table:
-        table.show(results[:1])
-        table.show(results)
+    table = Table(trials, quiet=False)
+    table.show(results[:1])
+    table.show(results)
     *_, last = capsys.readouterr().out.split("\x1b[J")
     assert last.splitlines() == ["lr 0.2  val_accuracy 75.00%", "lr 0.1  val_accuracy 50.00%", "2 of 2 trainings"]
