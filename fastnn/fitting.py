@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from . import interrupts
 from .architecture import Architecture
 from .csr import CSR
 from .errors import Diverged
@@ -58,9 +59,11 @@ def fit_epochs(
     if history is None:
         history, state.unfinished = History(), Unfinished()
     check_unfinished(state, plan, len(data[0]))
+    interrupts.hear()
     state.begin(plan.optimizer)
     with backend.messages(progress.message):
         trainer = backend.Trainer(architecture, state, *data, plan)
+        interrupts.hear()
         loop = _Loop(trainer, state, plan, len(data[0]), history, progress, keeper, architecture.classifies)
         try:
             while len(history) < plan.epochs:
@@ -71,6 +74,7 @@ def fit_epochs(
                     figures = backend.evaluate(architecture, state, *validation, plan.threads)
                     _validate(history, *figures, len(validation[0]), architecture)
                 loop.record(ended)
+                interrupts.hear()
         finally:
             trainer.finish()
     return history

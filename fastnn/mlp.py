@@ -18,6 +18,7 @@ from .csr import CSR
 from .fitting import Keeper, fit_epochs
 from .history import History
 from .initializers import Initializer
+from .interrupts import held
 from .optimizers import Optimizer
 from .progress import Progress, make_progress
 from .trainer import Backend, Plan, State
@@ -31,7 +32,8 @@ BACKENDS = ("numba", "numpy")
 def backend_of(name: str) -> Backend:
     """The module that computes for this name; imported when first needed, because numba takes 0.3 s."""
     if name == "numba":
-        from . import compiled
+        with held():
+            from . import compiled
 
         return compiled
     from . import plain
@@ -182,7 +184,9 @@ class MLP:
         progress = progress_over(len(data[0]))
         try:
             backend = backend_of(self.backend)
-            return fit_epochs(backend, self.architecture, self._state, data, held_out, plan, progress, history, keeper)
+            with held():
+                state = self._state
+                return fit_epochs(backend, self.architecture, state, data, held_out, plan, progress, history, keeper)
         finally:
             progress.close()
 

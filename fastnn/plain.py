@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import reference
+from . import interrupts, reference
 from .architecture import Architecture
 from .csr import CSR
 from .errors import Diverged
@@ -61,7 +61,8 @@ class Trainer:
                 losses[epoch] += loss
                 right[epoch] += count
                 steps += 1
-                self.state.epochs += start + self.batch_size >= rows  # before poll, which may raise
+                self.state.epochs += start + self.batch_size >= rows  # before what may raise
+                interrupts.hear()
                 if poll is not None:
                     poll(steps)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from . import interrupts
 from .cpus import current_cpu, keep_apart
 from .kernels.sync import ABANDONED, STOP, STOPPING
 
@@ -58,6 +59,7 @@ def run(
             guarded(0)
         for lock in running:
             while not lock.acquire(timeout=POLL_SECONDS):
+                interrupts.hear()
                 if poll is not None:
                     poll()
     except BaseException:

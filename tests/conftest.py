@@ -1,5 +1,6 @@
 """What several test files need."""
 
+import signal
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -14,6 +15,8 @@ from fastnn.optimizers import Optimizer
 from fastnn.trainer import Plan
 
 Array = NDArray[Any]
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's `pytest &`, and what it starts, would ignore it
 
 
 def _take_steps(net: MLP, X: Array, y: Array, steps: int, batch_size: int | None, **how: Any) -> None:

@@ -6,11 +6,12 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn, Protocol
+
+from ..interrupts import in_main_thread
 
 # The flags that are not named after their setting.
 FLAGS = {
@@ -41,10 +42,6 @@ class Terminable:
 
     def _stop(self, number: int, frame: FrameType | None) -> NoReturn:
         raise Stopped(number, "terminated")
-
-
-def in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()  # others may not say what signals do
 
 
 class Parser(argparse.ArgumentParser):

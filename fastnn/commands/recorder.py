@@ -14,8 +14,9 @@ from typing import Any
 from .. import files, storage
 from ..errors import Diverged
 from ..history import History
+from ..interrupts import in_main_thread
 from ..mlp import MLP
-from .arguments import Stopped, in_main_thread
+from .arguments import Stopped
 from .run import BEST, LAST, METRICS, append_metrics, begin, best_epoch, rewrite_metrics
 from .settings import Settings
 
@@ -30,7 +31,8 @@ class Signals:
     def __enter__(self) -> Signals:
         if in_main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                if signal.getsignal(number) != signal.SIG_IGN:  # as Ctrl-C is for what a script runs with &
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:

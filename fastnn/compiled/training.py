@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import workers
+from .. import interrupts, workers
 from ..architecture import Architecture
 from ..errors import Diverged
 from ..kernels.network import Network
@@ -136,6 +136,7 @@ class Training(ABC):
                     steps = int(self.control[STEPS])
                     taken += steps
                 self.pace.measured(threads, max(steps, 1), time.perf_counter() - begin)
+                interrupts.hear()
                 if poll is not None:
                     poll(taken)
         finally:

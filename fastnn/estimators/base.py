@@ -21,6 +21,7 @@ from ..cpus import thread_count
 from ..csr import CSR
 from ..finite import all_finite
 from ..inputs import check_finite
+from ..interrupts import held
 from ..mlp import backend_of
 from ..objective import Objective
 from ..trainer import State
@@ -96,7 +97,8 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
         if lbfgs:
             self._fit_lbfgs(architecture, objective, rows, notifier)
         else:
-            Epochs(self, architecture, objective, rows, held_out, notifier).run(count, once=incremental)
+            with held():
+                Epochs(self, architecture, objective, rows, held_out, notifier).run(count, once=incremental)
         if not all(np.isfinite(P).all() for P in self.coefs_ + self.intercepts_):
             raise ValueError(NOT_FINITE)
         notifier.fit_ends()

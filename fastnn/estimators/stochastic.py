@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
+from .. import interrupts
 from ..architecture import Architecture
 from ..cpus import thread_count
 from ..errors import Diverged
@@ -72,6 +73,7 @@ class Epochs:
         estimator.n_iter_ = 0
         try:
             while not stop and estimator.n_iter_ < epochs:
+                interrupts.hear()
                 stop = self._some_epochs(epochs - estimator.n_iter_)
                 if not stop and not once and estimator.n_iter_ == estimator.max_iter:
                     warn_not_converged(estimator.max_iter)

@@ -22,6 +22,7 @@ from fastnn import MLP, History, storage
 from fastnn.bar import Silent
 from fastnn.commands.recorder import Recorder, Signals
 from fastnn.fitting import Keeper
+from fastnn.interrupts import held
 from fastnn.mlp import network
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.train import main
@@ -254,6 +255,27 @@ def test_a_second_signal_interrupts_at_once() -> None:
             signal.raise_signal(signal.SIGINT)
     assert signals.received == signal.SIGINT
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_signal_interrupts_a_fit_at_once() -> None:
+    with Signals() as signals, held():
+        signal.raise_signal(signal.SIGINT)
+        assert signals.received == 0
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert signals.received == signal.SIGINT
+
+
+def test_a_signal_that_was_ignored_is_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Signals() as signals, held():
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        assert signals.received == 0
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 # --- what may be resumed, and how

@@ -1,9 +1,12 @@
 """Ctrl-C leaves the weights as after a whole step, and training can go on."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -86,6 +89,63 @@ def test_going_on_after_an_interrupt(
     for fresh in (net, other):
         fresh.fit(X, y, epochs=2, batch_size=batch_size, verbose=False, **how)
     assert bits(net) == bits(other)
+
+
+def kept(net: MLP) -> tuple[int, bytes]:
+    """Steps; weights, and what Adam remembers of them once there were steps."""
+    state = net._state
+    slots = state.slots if state.steps else []
+    return state.steps, b"".join(P.tobytes() for arrays in (state.weights, state.biases, *slots) for P in arrays)
+
+
+def interrupt_at(count: int, call: Callable[[], None]) -> bool:
+    """Ctrl-C before the line of fastnn that is executed as this number; returns whether there were so many."""
+    lines, before = 0, sys.gettrace()
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal lines
+        if f"{os.sep}fastnn{os.sep}" not in frame.f_code.co_filename:
+            return None
+        lines += event == "line"
+        if event == "line" and lines == count:
+            signal.raise_signal(signal.SIGINT)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+    return lines >= count
+
+
+@backends
+@pytest.mark.parametrize("batch_size", [None, 32])
+def test_at_any_line_the_steps_counted_are_those_of_the_weights(
+    backend: str, batch_size: int | None, take_steps: Callable[..., None]
+) -> None:
+    """And training goes on from there as if nothing had been."""
+    how: dict[str, Any] = {"optimizer": "adam", "learning_rate": 1e-3}
+    epochs, batches, wanted = 2, 1 if batch_size is None else 2, []
+    for steps in range((epochs + 1) * batches + 1):
+        net = network(backend, 5)
+        take_steps(net, X, y, steps, batch_size, **how)
+        wanted.append(kept(net))
+    how |= {"batch_size": batch_size, "threads": 1, "verbose": False}
+    count = reached = 1
+    while reached:
+        net = network(backend, 5)
+        reached = interrupt_at(count, partial(net.fit, X, y, epochs=epochs, **how))
+        steps = net._state.steps
+        assert kept(net) == wanted[steps], count
+        assert net.epochs == steps // batches, count
+        if steps % batches == 0:
+            net.fit(X, y, epochs=1, **how)
+            assert kept(net) == wanted[steps + batches], count
+        count += 1
+    assert count > 100
 
 
 SIGNALLED = """

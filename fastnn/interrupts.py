@@ -1,0 +1,73 @@
+"""Ctrl-C where it does no harm.
+
+Python raises KeyboardInterrupt between any two instructions of the main thread: in the middle of importing numba, which
+then cannot be imported any more, while machine code is read, or between the weights of two layers.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+# Of Ctrl-C, of being told to end, and of a time limit; Windows knows the first two.
+NUMBERS: list[int] = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name)]
+
+_handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}  # as they were, while signals are held
+_noted: list[int] = []
+
+
+def in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()  # others may not say what signals do
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Within it, in the main thread, signals wait for `hear`, or for its end; a second one is handled at once. One
+    within another does nothing. Signals that no Python function handles do as ever."""
+    if _handlers or not in_main_thread():
+        yield
+        return
+    _noted.clear()
+    try:
+        for number in NUMBERS:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                _handlers[number] = handler
+                signal.signal(number, _note)
+        yield
+    finally:
+        handlers = dict(_handlers)
+        _release()
+        waiting = tuple(_noted)
+        _noted.clear()
+        for number in waiting:
+            handlers[number](number, None)
+
+
+def hear() -> None:
+    """Handle what has been noted: KeyboardInterrupt may be raised here."""
+    if in_main_thread():
+        while _noted:
+            number = _noted.pop(0)
+            _handlers[number](number, None)
+
+
+def _note(number: int, frame: FrameType | None) -> None:
+    _noted.append(number)
+    if _noted.count(number) > 1:
+        hear()
+
+
+def _release() -> None:
+    try:
+        for number in tuple(_handlers):
+            signal.signal(number, _handlers[number])
+            del _handlers[number]
+    except BaseException:  # a signal whose handler is back already
+        _release()
+        _noted.clear()
+        raise

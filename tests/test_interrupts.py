@@ -1,0 +1,84 @@
+"""Ctrl-C waits where it would do harm."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+import pytest
+
+from fastnn.interrupts import hear, held
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a single process")
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """As before, whatever happens."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is before[signal.SIGTERM]
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_it_waits_for_the_end() -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), held():  # noqa: PT012
+        with held():
+            signal.raise_signal(signal.SIGINT)
+            done.append("within")
+        done.append("between")
+    assert done == ["within", "between"]
+
+
+def test_it_waits_for_who_hears() -> None:
+    done = []
+    with held():
+        hear()
+        signal.raise_signal(signal.SIGINT)
+        done.append("after")
+        with pytest.raises(KeyboardInterrupt):
+            hear()
+        hear()  # once is enough
+    assert done == ["after"]
+
+
+def test_a_second_one_does_not_wait() -> None:
+    with pytest.raises(KeyboardInterrupt), held():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        hear()
+
+
+def test_other_handlers_are_called_later_and_errors_pass() -> None:
+    heard: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+
+    signal.signal(signal.SIGINT, note)
+    with pytest.raises(ZeroDivisionError), held():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        assert heard == []
+        raise ZeroDivisionError
+    assert heard == [signal.SIGINT]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_other_threads_hold_nothing() -> None:
+    seen = []
+
+    def work() -> None:
+        with held():
+            seen.append(signal.getsignal(signal.SIGINT))
+            hear()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [signal.default_int_handler]
