@@ -14,9 +14,13 @@ def replace(path: StrPath, content: bytes | bytearray) -> None:
     """Write `content` to a temporary file beside `path`, and rename it when it is on the disk.
 
     Raises OSError that names `path`; what had that name before is then untouched. A symbolic link is replaced, and not
-    followed.
+    followed. Raises TypeError or ValueError for what is no file's name.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"path is {path!r}; expected a file's name, text or a Path.")
     target = Path(path)
+    if not target.name:
+        raise ValueError(f"path is {os.fspath(path)!r}; expected a file's name.")
     try:
         _write(target, content)
         _sync_folder(target.parent)

@@ -133,20 +133,26 @@ def labels_or_targets(name: str, y: ArrayLike, architecture: Architecture, m: in
     if array.dtype.kind == "f":
         check_finite(name, array, np.dtype(np.float64 if architecture.output == "softmax" else dtype))
     if architecture.classifies:
-        _check_labels(name, array, N if architecture.output == "softmax" else 2)
+        check_labels(name, array, N if architecture.output == "softmax" else 2)
     # A copy, so that nobody can put another label there once these have been checked.
     if architecture.output == "softmax":
         return np.array(array, np.int64, order="C")
     return np.array(array, dtype, order="C").reshape(m, N)
 
 
-def _check_labels(name: str, labels: Array, classes: int) -> None:
-    """Raise ValueError at the first label that is not one of 0..classes-1."""
-    wrong = (labels < 0) | (labels > classes - 1)
+def check_labels(name: str, labels: Array, classes: int | None, hint: str = "") -> None:
+    """Raise ValueError at the first label that is not one of 0..classes-1, or no whole number from 0 for None.
+
+    hint: what else would be right.
+    """
+    wrong = labels < 0
+    if classes is not None:
+        wrong |= labels > classes - 1
     if labels.dtype.kind == "f":
-        wrong |= labels != np.floor(labels)
+        wrong |= ~np.isfinite(labels) | (labels != np.floor(labels))
     if wrong.any():
         place = np.argwhere(wrong)[0]
         value = labels[tuple(place)]
         where = f"row {place[0]}" + (f", column {place[1]}" if len(place) > 1 else "")
-        raise ValueError(f"{name} holds {value} in {where}; expected whole numbers from 0 to {classes - 1}.")
+        known = "from 0" if classes is None else f"from 0 to {classes - 1}"
+        raise ValueError(f"{name} holds {value} in {where}; expected whole numbers {known}{hint}.")

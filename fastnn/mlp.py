@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from typing import Any
 
@@ -111,8 +111,14 @@ class MLP:
         )
 
     def _parameters(self, name: str, values: Sequence[ArrayLike], present: list[Array]) -> list[Array]:
+        if isinstance(values, str) or not isinstance(values, Iterable):
+            raise TypeError(f"{name} is {values!r}; expected a list of {len(present)} arrays.")
+        given = [inputs.as_array(f"{name}[{layer}]", value) for layer, value in enumerate(values)]
+        for layer, array in enumerate(given):
+            if array.dtype.kind not in "buif":
+                raise TypeError(f"{name}[{layer}] has dtype {array.dtype}; expected real numbers.")
         with np.errstate(over="ignore"):
-            arrays = [np.array(value, self.dtype, order="C") for value in values]
+            arrays = [np.array(array, self.dtype, order="C") for array in given]
         found, expected = [array.shape for array in arrays], [array.shape for array in present]
         if found != expected:
             raise ValueError(f"{name} has shapes {found}; expected {expected}.")
@@ -269,7 +275,7 @@ def network(checkpoint: storage.Checkpoint, *, backend: str = "numba") -> MLP:
 
 
 def _sparse(sparse: bool | str, X: Any) -> bool | str:
-    if not (isinstance(sparse, bool | np.bool_) or sparse == "auto"):
+    if not (isinstance(sparse, bool | np.bool_) or (isinstance(sparse, str) and sparse == "auto")):
         raise ValueError(f"sparse is {sparse!r}; expected True, False or 'auto'.")
     if not sparse and csr.is_sparse(X):
         raise ValueError(f"sparse is False and X a {type(X).__name__}; expected True, 'auto', or X.toarray().")

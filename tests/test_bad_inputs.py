@@ -163,6 +163,8 @@ NOT_POSITIVE = "expected a finite number above 0."
         ({"threads": 0}, ValueError, "threads is 0; expected an integer of at least 1."),
         ({"threads": 2.0}, TypeError, "threads is 2.0; expected an integer."),
         ({"seed": -1}, ValueError, "seed is -1; expected an integer of at least 0."),
+        ({"sparse": "yes"}, ValueError, "sparse is 'yes'; expected True, False or 'auto'."),
+        ({"sparse": np.zeros(2)}, ValueError, "sparse is array([0., 0.]); expected True, False or 'auto'."),
         ({"validation": X}, TypeError, "validation is a ndarray; expected a pair (X, y)."),
         ({"validation": (X,)}, TypeError, "validation is a tuple; expected a pair (X, y)."),
         ({"validation": 0.1}, TypeError, "validation is a float; expected a pair (X, y)."),

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,18 @@ def test_a_folder_that_is_gone(path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         files.replace(path.parent / "gone" / "file", b"new")
     assert caught.value.filename == str(path.parent / "gone" / "file")
+
+
+@pytest.mark.parametrize("path", ["", ".", "/"])
+def test_no_name(path: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(f"path is {path!r}; expected a file's name.")):
+        files.replace(path, b"new")
+
+
+@pytest.mark.parametrize("path", [b"file", 3, None])
+def test_no_text(path: Any) -> None:
+    with pytest.raises(TypeError, match=re.escape(f"path is {path!r}; expected a file's name, text or a Path.")):
+        files.replace(path, b"new")
 
 
 def test_a_symbolic_link_is_not_followed(path: Path) -> None:

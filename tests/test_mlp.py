@@ -191,6 +191,15 @@ def test_bad_parameters_are_refused(name: str) -> None:
     for value in (np.nan, np.inf):
         with pytest.raises(ValueError, match=rf"^{name}\[1\] holds a value that is not finite"):
             setattr(net, name, [before[0], np.full_like(before[1], value)])
+    for bad, sentence in [
+        (1, f"{name} is 1; expected a list of 2 arrays."),
+        ("abc", f"{name} is 'abc'; expected a list of 2 arrays."),
+        ([before[0], before[1] * 1j], rf"{name}\[1\] has dtype complex64; expected real numbers."),
+        ([before[0], before[1].astype(str)], rf"{name}\[1\] has dtype <U\d+; expected real numbers."),
+        ([before[0], [[1, 2], [3]]], rf"{name}\[1\] has rows of different lengths; expected a table."),
+    ]:
+        with pytest.raises((TypeError, ValueError), match=f"^{sentence}$"):
+            setattr(net, name, bad)
     assert all((array == old).all() for array, old in zip(getattr(net, name), before, strict=True))
 
 

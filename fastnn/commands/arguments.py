@@ -126,7 +126,7 @@ def _run(verb: str, work: Callable[[], None], names: set[str]) -> int:
 def sentence(error: BaseException, names: set[str]) -> str:
     """An error in one line, with the flag a person typed in place of the argument's name."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}."
+        return "\\n".join(f"{error.filename}: {error.strerror}.".splitlines())
     text = " ".join(str(error).split()) or type(error).__name__
     name, _, rest = text.partition(" ")
     return f"{flag(name)} {rest}" if name in names else text

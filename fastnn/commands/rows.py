@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 
 from ..data import Dataset, load_mnist, read_dataset
+from ..inputs import check_finite, check_labels
 from ..recipes import RECIPES, Array, Prepared, hold_out
 from .run import Run
-from .settings import Settings
+from .settings import Settings, from_file
 
 
 def read(settings: Settings) -> Dataset:
-    """The data, its test part from --test-data if that is given. Raises OSError or ValueError."""
+    """The data, its test part from --test-data if that is given. Raises OSError or ValueError.
+
+    Values that cannot be trained on are refused here, where they can be told by their file and their place in it.
+    """
     data = Dataset(*load_mnist()) if settings.data == "mnist" else read_dataset(settings.data)
     if settings.test_data is not None:
         test = read_dataset(settings.test_data)
@@ -27,7 +31,22 @@ def read(settings: Settings) -> Dataset:
         raise ValueError(
             f"The test rows have {data.X_test.shape[1]} features; expected {K}, as the training rows have."
         )
+    _check(settings, settings.data, data.X_train, data.y_train)
+    if data.X_test is not None and data.y_test is not None:
+        _check(settings, settings.test_data or settings.data, data.X_test, data.y_test)
     return _alike(data)
+
+
+def _check(settings: Settings, path: str, X: Array, y: Array) -> None:
+    dtype: np.dtype[Any] = np.dtype(settings.dtype)
+    if X.dtype.kind == "f":
+        from_file(path, lambda: check_finite("X", X, dtype))
+    if settings.output == "identity":
+        from_file(path, lambda: check_finite("y", y, dtype))
+    else:
+        binary = settings.output == "sigmoid" and settings.recipe is None
+        hint = ", or --output-activation identity" if settings.output is None else ""
+        from_file(path, lambda: check_labels("y", y, 2 if binary else None, hint))
 
 
 def _alike(data: Dataset) -> Dataset:

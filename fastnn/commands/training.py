@@ -126,8 +126,6 @@ def make_network(settings: Settings, rows: Prepared, init: Initializer | None) -
 
 def _classes(rows: Prepared) -> int:
     labels = np.concatenate([rows.y_train, rows.y_evaluate])
-    if labels.dtype.kind not in "biu":
-        raise ValueError("The labels are not whole numbers; expected classes from 0, or --output-activation identity.")
     largest = int(labels.max())
     if largest >= len(labels):
         raise ValueError(

@@ -124,7 +124,7 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
             dtype=(np.float64, np.float32),
             reset=first,
         )
-        dtype = parameters.dtype_of(self.dtype, X.dtype) if first else np.asarray(self.coefs_[0]).dtype
+        dtype = parameters.dtype_of(self.dtype, X.dtype) if first else self._network_dtype()
         Y = self._encode(y, dtype, incremental)
         self.n_outputs_ = len(self.classes_) if Y.ndim == 1 else int(Y.shape[1])
         weights = None
@@ -161,9 +161,14 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
         if found != expected:
             raise ValueError(f"coefs_ and intercepts_ have shapes {found}; expected {expected}.")
 
+    def _network_dtype(self) -> np.dtype[Any]:
+        """float32 or float64, also where somebody has set weights of another dtype."""
+        dtype = np.asarray(self.coefs_[0]).dtype
+        return dtype if dtype in (np.float32, DOUBLE) else DOUBLE
+
     def _own_parameters(self) -> None:
         """Trainers change coefs_ and intercepts_ in place: make sure that nobody else's arrays are."""
-        dtype = np.asarray(self.coefs_[0]).dtype
+        dtype = self._network_dtype()
         self.coefs_ = [np.array(W, dtype, order="C") for W in self.coefs_]
         self.intercepts_ = [np.array(b, dtype, order="C") for b in self.intercepts_]
         if not hasattr(self, "_random"):
@@ -258,7 +263,7 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
         """The network's outputs (m, N) for rows as somebody hands them in."""
         if not hasattr(self, "coefs_"):
             check_is_fitted(self, "coefs_")  # raises; if not, it takes longer than the prediction of a row
-        dtype = np.asarray(self.coefs_[0]).dtype
+        dtype = self._network_dtype()
         validate = partial(
             validate_data, self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
         )
@@ -288,20 +293,20 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
     def _forward(self, X: Array | CSR, output: str, check: Callable[[], object] | None = None) -> Array:
         """The outputs for rows that are checked but for what `check` does, see trainer.Backend."""
         activations = parameters.activations(self.activation, len(self.coefs_) - 1)
+        dtype = self._network_dtype()
         if len(X) <= FEW_ROWS:
             if check is not None:
                 check()
             with np.errstate(all="ignore"):
-                rows = X[:].astype(self.coefs_[0].dtype, copy=False)
+                rows = X[:].astype(dtype, copy=False)
                 return reference.OUTPUT[output](reference.forward(rows, self.coefs_, self.intercepts_, activations)[-1])
         architecture = Architecture((X.shape[1], *map(len, self.intercepts_)), activations, output)
         self._check_shapes(architecture)
-        dtype, threads = np.asarray(self.coefs_[0]).dtype, thread_count(self.n_threads)
-        # Kernels may read them by address, and somebody may have set others.
+        # Kernels may read them by address.
         coefs, intercepts = (
             [np.require(P, dtype, ["C", "A"]) for P in arrays] for arrays in (self.coefs_, self.intercepts_)
         )
-        state = State(coefs, intercepts)
+        state, threads = State(coefs, intercepts), thread_count(self.n_threads)
         return backend_of(self._backend).predict(architecture, state, X, output, threads, check)
 
     # --- files

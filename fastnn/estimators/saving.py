@@ -56,7 +56,7 @@ def checkpoint_of(estimator: Any) -> Checkpoint:
 
 def _state(estimator: Any) -> State:
     """The network, and what the optimizer remembers if that would be gone on with."""
-    dtype = np.asarray(estimator.coefs_[0]).dtype
+    dtype = estimator._network_dtype()
     parameters.dtype_of(dtype, dtype)
     weights, biases = ([np.array(P, dtype, order="C") for P in Ps] for Ps in (estimator.coefs_, estimator.intercepts_))
     state = State(weights, biases, len(estimator.loss_curve_))

@@ -267,9 +267,21 @@ def test_force_overwrites_nothing_when_the_run_cannot_be_kept(
 BAD_FLAGS = [
     ("--recipe nothing", "--recipe is 'nothing'; expected one of zero-logistic"),
     ("--data missing.npz", "missing.npz"),
+    ("--data missing\nfile", "missing\\nfile: No such file"),
     ("--test-data missing.csv", "missing.csv"),
     ("--test-data narrow.csv", "The test rows have 2 features; expected 4"),
-    ("--data fractions.csv", "The labels are not whole numbers"),
+    (
+        "--data fractions.csv",
+        "fractions.csv: y holds 0.333333 in row 1; expected whole numbers from 0, or --output-act",
+    ),
+    ("--test-data negative.csv", "negative.csv: y holds -1 in row 7; expected whole numbers from 0"),
+    (
+        "--data negative.csv --output-activation sigmoid",
+        "negative.csv: y holds -1 in row 7; expected whole numbers fro",
+    ),
+    ("--data nan.csv --validation-fraction 0.5", "nan.csv: X holds nan in row 7, column 3; expected finite numbers."),
+    ("--data nan.csv --output-activation identity --test-data clusters.npz", "nan.csv: X holds nan in row 7, column 3"),
+    ("--data infinite.csv --output-activation identity", "infinite.csv: y holds inf in row 7; expected finite numbers"),
     ("--data large.csv", "The labels go to 1000000; expected fewer classes than rows"),
     ("--hidden 8,x", "--hidden"),
     ("--hidden 0", "--hidden is 0; expected an integer of at least 1."),
@@ -328,12 +340,16 @@ def test_bad_flags(
     save_csv(tmp_path / "narrow.csv", X, np.arange(50) % 3)
     save_csv(tmp_path / "fractions.csv", X, np.arange(50) / 3)
     save_csv(tmp_path / "large.csv", X, np.full(50, 1000000))
+    seventh = np.arange(50) == 7
+    save_csv(tmp_path / "negative.csv", np.ones((50, 4)), np.where(seventh, -1, 1))
+    save_csv(tmp_path / "nan.csv", np.where(seventh[:, None] & (np.arange(4) == 3), np.nan, 1.0), np.arange(50) % 3)
+    save_csv(tmp_path / "infinite.csv", np.ones((50, 4)), np.where(seventh, np.inf, 1.0))
     (tmp_path / "wrong.toml").write_text('learning_rate = "much"')
     (tmp_path / "unknown.toml").write_text("lr = 1")
     before = sorted(tmp_path.iterdir())
     monkeypatch.chdir(tmp_path)
     try:
-        status: object = main(["--data", clusters, *NUMPY, "--out", "fresh", *flags.split()])
+        status: object = main(["--data", clusters, *NUMPY, "--out", "fresh", *flags.split(" ")])
     except SystemExit as exit_:
         status = exit_.code
     err = capfd.readouterr().err

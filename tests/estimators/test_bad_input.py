@@ -131,6 +131,19 @@ def test_weights_that_somebody_has_set(digits: Data) -> None:
     net.set_params(hidden_layer_sizes=(20,)).fit(X, y)
 
 
+@pytest.mark.parametrize("dtype", ["i8", "f2", ">f8", ">f4"])
+def test_weights_of_other_dtypes_that_somebody_has_set(digits: Data, dtype: str) -> None:
+    X, y = digits
+    net, other = (MLPClassifier((20,), max_iter=1, random_state=0).fit(X, y) for _ in range(2))
+    net.coefs_ = [(10 * W).astype(dtype) for W in net.coefs_]
+    other.coefs_ = [np.array(W, np.float64) for W in net.coefs_]
+    for rows in (X, X[:3]):
+        np.testing.assert_allclose(net.predict_proba(rows), other.predict_proba(rows), rtol=1e-12)
+    net.set_params(warm_start=True).fit(X, y)
+    other.set_params(warm_start=True).fit(X, y)
+    np.testing.assert_allclose(net.predict_proba(X), other.predict_proba(X), rtol=1e-12)
+
+
 def test_other_rows_than_those_trained_on(digits: Data) -> None:
     X, y = digits
     with pytest.raises(NotFittedError):
