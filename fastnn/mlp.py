@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from typing import Any
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from . import csr, inputs, storage
 from .architecture import Architecture, usual_init
+from .backends import BACKENDS, backend_of
 from .checks import integer, one_of
 from .cpus import thread_count
 from .csr import CSR
@@ -21,24 +21,10 @@ from .initializers import Initializer
 from .interrupts import held
 from .optimizers import Optimizer
 from .progress import Progress, make_progress
-from .trainer import Backend, Plan, State
+from .trainer import Plan, State
 
 Array = NDArray[Any]
 DTYPES = ("float32", "float64")
-BACKENDS = ("numba", "numpy")
-
-
-@functools.cache
-def backend_of(name: str) -> Backend:
-    """The module that computes for this name; imported when first needed, because numba takes 0.3 s."""
-    if name == "numba":
-        with held():
-            from . import compiled
-
-        return compiled
-    from . import plain
-
-    return plain
 
 
 class MLP:

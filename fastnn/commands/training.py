@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 
 from .. import files
+from ..backends import backend_of
 from ..cpus import thread_count
 from ..errors import Diverged
 from ..extras import needed
 from ..fitting import check_unfinished
 from ..history import History
 from ..initializers import Initializer
-from ..mlp import MLP, backend_of, network
+from ..mlp import MLP, network
 from ..progress import Progress, counted, make_progress
 from ..recipes import Array, Prepared
 from ..storage import Checkpoint

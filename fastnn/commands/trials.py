@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from ..backends import backend_of
 from ..bar import Silent
 from ..errors import Diverged
 from ..history import History
-from ..mlp import backend_of
 from ..recipes import Prepared
 from .arguments import flag
 from .settings import Settings

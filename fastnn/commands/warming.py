@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from .. import ops
 from ..architecture import ACTIVATIONS, OUTPUTS
+from ..backends import backend_of
 from ..finite import MANY, all_finite
 from ..kernels import cache
 from ..kernels.bits import CHUNK
-from ..mlp import DTYPES, MLP, backend_of
+from ..mlp import DTYPES, MLP
 from ..objective import LOSSES, Objective
 from ..optimizers import OPTIMIZERS, Optimizer
 from ..slicing import LEAST

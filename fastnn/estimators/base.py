@@ -17,12 +17,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .. import reference, storage
 from ..architecture import Architecture
+from ..backends import backend_of
 from ..cpus import thread_count
 from ..csr import CSR
 from ..finite import all_finite
 from ..inputs import check_finite
 from ..interrupts import held
-from ..mlp import backend_of
 from ..objective import Objective
 from ..trainer import State
 from . import holding_out, parameters

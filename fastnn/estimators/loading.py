@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import LabelBinarizer
 
+from ..backends import BACKENDS
 from ..checks import integer, number, one_of
-from ..mlp import BACKENDS
 from ..optimizers import OPTIMIZERS
 from ..storage import Checkpoint, count
 from . import parameters

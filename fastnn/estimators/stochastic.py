@@ -13,9 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .. import interrupts
 from ..architecture import Architecture
+from ..backends import backend_of
 from ..cpus import thread_count
 from ..errors import Diverged
-from ..mlp import backend_of
 from ..objective import Objective
 from ..optimizers import Optimizer
 from ..trainer import Plan, State
