@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fastnn import matrix_unit
-from fastnn.kernels.simd import FEATURES
+from fastnn.kernels.simd.vectors import FEATURES
 
 VECTORS = {"AVX-512": "avx512f", "AVX2": "avx2"}
 NAMES = {"numpy": "NumPy", "torch": "PyTorch", "jax": "JAX", "fastnn-numba": "fastnn"}  # of distributions

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastnn import workers
-from fastnn.kernels.compile import entry
-from fastnn.kernels.simd import TILE_ROWS, full, lanes, load, store
+from fastnn.kernels.compiling.compile import entry
+from fastnn.kernels.simd.vectors import TILE_ROWS, full, lanes, load, store
 from fastnn.kernels.tiles import load_tile, outer_add, row_offsets, store_tile
 
 Array = NDArray[Any]

@@ -11,7 +11,7 @@ import pytest
 
 from fastnn import ops, reference
 from fastnn.kernels import activations, softmax
-from fastnn.kernels.simd import REGISTER_BYTES
+from fastnn.kernels.simd.vectors import REGISTER_BYTES
 from fastnn.team import NOBODY
 
 ELEMENTWISE = [(64, 128), (1000, 64), (60000, 64)]

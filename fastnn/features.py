@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from . import workers
 from .csr import CSR, MOST_SHORT
 from .kernels import compressing
-from .kernels.bits import CHUNK
 from .kernels.lists import Lists, flip_blocks
 from .kernels.network import FLOAT32, FLOAT64, UINT8, Rows
+from .kernels.simd.bits import CHUNK
 from .packing import aligned
 
 Array = NDArray[Any]

@@ -1,4 +1,4 @@
-"""Whether this process may use the CPU's matrix unit: see kernels/matrix_unit.py."""
+"""Whether this process may use the CPU's matrix unit: see kernels/matrix_unit/instructions.py."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 import functools
 import sys
 
-from .kernels.matrix_unit import HAS_MATRIX_UNIT
+from .kernels.matrix_unit.instructions import HAS_MATRIX_UNIT
 
 # Linux gives a process the unit's registers, 8 KB for each thread, when it asks: arch_prctl(ARCH_REQ_XCOMP_PERM, 18).
 _ARCH_PRCTL, _REQUEST, _TILE_DATA = 158, 0x1023, 18

@@ -18,12 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from . import matrix_unit, team
 from .cpus import thread_count
 from .inputs import as_array
-from .kernels import activations, losses, matmul, matmul_thirds
+from .kernels import activations, losses, matmul
 from .kernels import softmax as softmax_kernels
 from .kernels.matmul import ROWS, STRIDE
+from .kernels.matrix_unit import matmul_thirds
+from .kernels.matrix_unit.products import TALL
 from .kernels.panels import STRIP
-from .kernels.products import TALL
-from .kernels.simd import REGISTER_BYTES
+from .kernels.simd.vectors import REGISTER_BYTES
 from .packing import ALIGNMENT, aligned
 
 Array = NDArray[Any]

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from .architecture import ACTIVATIONS, FROM_INPUT, Architecture
 from .kernels import network as kernel
-from .kernels.byte_rows import ROW_BYTES
-from .kernels.digits import DIGITS
-from .kernels.fixed_point import SQUARE, WEIGHT_STEPS
-from .kernels.matrix_unit import SIDE
-from .kernels.products import DEEP, TALL
-from .kernels.simd import REGISTER_BYTES
+from .kernels.matrix_unit.byte_rows import ROW_BYTES
+from .kernels.matrix_unit.digits import DIGITS
+from .kernels.matrix_unit.fixed_point import SQUARE, WEIGHT_STEPS
+from .kernels.matrix_unit.instructions import SIDE
+from .kernels.matrix_unit.products import DEEP, TALL
+from .kernels.matrix_unit.thirds import INPUTS, ROWS, WEIGHTS_PLACE
+from .kernels.simd.vectors import REGISTER_BYTES
 from .kernels.softmax import ROOM
-from .kernels.thirds import INPUTS, ROWS, WEIGHTS_PLACE
 
 Array = NDArray[Any]
 ALIGNMENT = 64  # bytes of a cache line, and of the widest register
@@ -32,7 +32,7 @@ def aligned(size: int, dtype: np.dtype[Any], *, zeros: bool = True) -> Array:
 
 
 def _pairs(count: int) -> int:
-    """See kernels.thirds.pairs_of."""
+    """See kernels.matrix_unit.thirds.pairs_of."""
     return -(-count // DEEP) * SIDE
 
 
@@ -96,7 +96,7 @@ class Layout:
                 self.block += self._padded(size, self.lanes)
 
     def words(self, B: int) -> int:
-        """Words of a thread's scratch for the matrix unit, for batches of B rows: see `places` in kernels/thirds.py."""
+        """Words of a thread's scratch for batches of B rows: see `places` in kernels/matrix_unit/thirds.py."""
         return max(
             self._words(layer, B) if self.layers[layer, kernel.THIRDS] else 0 for layer in range(len(self.layers))
         )
@@ -113,7 +113,7 @@ class Layout:
         return WEIGHTS_PLACE + weights + rows + (terms * INPUTS + 3 * columns) * _pairs(B)
 
     def _words_of_digits(self, B: int) -> int:
-        """The same for the first layer in digits: see `_places` in kernels/fixed_point.py."""
+        """The same for the first layer in digits: see `_places` in kernels/matrix_unit/fixed_point.py."""
         row, tiles = self.layers[0], 1
         if row[kernel.THIRDS] == kernel.WHOLE:
             tiles = -(-self._padded(int(row[kernel.N_]), int(row[kernel.PANEL])) // SIDE)

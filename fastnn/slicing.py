@@ -1,4 +1,4 @@
-"""A network of one hidden layer in parts, narrower networks of some of its units each: see kernels/slices.py."""
+"""A network of one hidden layer in parts, narrower networks of some of its units: see kernels/training/slices.py."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Features that are whole numbers up to 255 times one factor, as pixels made floating-point numbers are, into bytes:
-see kernels/whole_numbers.py."""
+see kernels/matrix_unit/whole_numbers.py."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .features import over_rows
-from .kernels.bits import CHUNK
-from .kernels.whole_numbers import encode_rows
+from .kernels.matrix_unit.whole_numbers import encode_rows
+from .kernels.simd.bits import CHUNK
 from .packing import aligned
 
 Array = NDArray[Any]

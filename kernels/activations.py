@@ -9,11 +9,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .arithmetic import absolute, copy_sign, where
-from .compile import Array, entry, kernel, noinline
-from .exponential import exp, exp_parts, exp_twice_less_1
-from .partial import load_first, store_first
-from .simd import lanes, load, store
+from .compiling.compile import Array, entry, kernel, noinline
+from .simd.arithmetic import absolute, copy_sign, where
+from .simd.exponential import exp, exp_parts, exp_twice_less_1
+from .simd.partial import load_first, store_first
+from .simd.vectors import lanes, load, store
 from .sync import begin_together, end_together, share
 
 RELU, SIGMOID, TANH, IDENTITY, LEAKY_RELU, ELU, GELU, SILU = 0, 1, 2, 3, 4, 5, 6, 7

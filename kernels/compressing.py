@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .bits import CHUNK, append, copy_numbers, count_bits, nonzero_bits
-from .compile import Array, entry, kernel
+from .compiling.compile import Array, entry, kernel
 from .network import LINE, Rows
-from .simd import prefetch_bytes_later, set_item
+from .simd.bits import CHUNK, append, copy_numbers, count_bits, nonzero_bits
+from .simd.vectors import prefetch_bytes_later, set_item
 from .sync import share
 
 # Bytes between what is asked for and what is read: without, MNIST took 7.2 ms rather than 5.4.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import inf
 
-from .compile import Array, entry, kernel
-from .simd import item, numbers_at
+from .compiling.compile import Array, entry, kernel
+from .simd.vectors import item, numbers_at
 
 
 @kernel

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .compile import Array, entry, kernel, noinline
+from .compiling.compile import Array, entry, kernel, noinline
 from .network import LINE
-from .simd import item, prefetch_later, set_item
+from .simd.vectors import item, prefetch_later, set_item
 from .sync import share
 
 

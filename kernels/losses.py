@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from .arithmetic import absolute, first, multiply_add, sum_lanes, where
-from .compile import Array, entry, kernel, noinline
-from .exponential import exp, exp_any, log, log_1_plus
-from .partial import load_first, store_first
-from .simd import full, lanes, load, store
+from .compiling.compile import Array, entry, kernel, noinline
+from .simd.arithmetic import absolute, first, multiply_add, sum_lanes, where
+from .simd.exponential import exp, exp_any, log, log_1_plus
+from .simd.partial import load_first, store_first
+from .simd.vectors import full, lanes, load, store
 from .softmax import exponentials, gather, largest_of, scatter
 from .sync import begin_together, end_together, share
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .compile import Array, entry, kernel
+from .compiling.compile import Array, entry, kernel
 from .panels import (
     DEPTH,
     PACKED,
@@ -22,8 +22,8 @@ from .panels import (
     sum_columns,
     transpose,
 )
-from .partial import load_first, store_first
-from .simd import lanes, load, prefetch, prefetch_later
+from .simd.partial import load_first, store_first
+from .simd.vectors import lanes, load, prefetch, prefetch_later
 from .sync import begin_together, end_together, share
 from .tiles import load_tile, outer_add, row_offsets, store_tile
 

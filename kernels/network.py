@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .compile import Array, kernel
+from .compiling.compile import Array, kernel
 from .panels import Matrix
-from .partial import store_first
-from .simd import (
+from .simd.partial import store_first
+from .simd.vectors import (
     full,
     lanes,
     numbers_at,

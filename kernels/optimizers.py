@@ -9,10 +9,10 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .arithmetic import by_dtype, estimated_root, exact_square_root, multiply_add, where
-from .compile import Array, kernel, noinline
-from .partial import load_first, store_first
-from .simd import REGISTER_BYTES, lanes, load, store
+from .compiling.compile import Array, kernel, noinline
+from .simd.arithmetic import by_dtype, estimated_root, exact_square_root, multiply_add, where
+from .simd.partial import load_first, store_first
+from .simd.vectors import REGISTER_BYTES, lanes, load, store
 
 SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM, ADAMW = 0, 1, 2, 3, 4, 5
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from .compile import Array, kernel, noinline
-from .partial import load_first, load_strided, store_first, store_strided
-from .simd import TILE_ROWS, full, item, lanes, load, prefetch, store
+from .compiling.compile import Array, kernel, noinline
+from .simd.partial import load_first, load_strided, store_first, store_strided
+from .simd.vectors import TILE_ROWS, full, item, lanes, load, prefetch, store
 from .tiles import (
     inner_products,
     load_square,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .arithmetic import multiply_add, sum_lanes, where
-from .compile import Array, entry, kernel
-from .exponential import exp
+from .compiling.compile import Array, entry, kernel
 from .panels import Matrix, transpose
-from .partial import load_first, store_first
-from .simd import full, lanes, load, store
+from .simd.arithmetic import multiply_add, sum_lanes, where
+from .simd.exponential import exp
+from .simd.partial import load_first, store_first
+from .simd.vectors import full, lanes, load, store
 from .sync import begin_together, end_together, share
 
 ROOM = 3

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .arithmetic import multiply_add
-from .compile import Array, kernel, noinline
+from .compiling.compile import Array, kernel, noinline
 from .lists import Lists, first_from
 from .network import BIAS, K_, KEPT, N_, PANEL, WEIGHTS, Network
 from .panels import Matrix, panel_width
-from .partial import load_first, store_first
-from .simd import full, item, lanes, load, set_item, store
+from .simd.arithmetic import multiply_add
+from .simd.partial import load_first, store_first
+from .simd.vectors import full, item, lanes, load, set_item, store
 
 # Registers of the widest panel: so many sums of a row of W or dW run at once, 1.8 times as fast as two by two.
 WIDEST = 8

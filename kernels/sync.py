@@ -10,8 +10,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from .compile import Array, intrinsic, kernel
-from .simd import array_address
+from .compiling.compile import Array, intrinsic, kernel
+from .simd.vectors import array_address
 
 # Slots of the array, a cache line apart so that no two threads write to one line for different reasons.
 ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, ABANDONED, SLOTS = 0, 8, 16, 24, 32, 40, 48, 56, 64

@@ -8,9 +8,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from .compile import intrinsic
-from .partial import HAS_MASKS, load_lanes, masked_load, masked_store, store_lanes
-from .simd import REGISTER_BYTES, Vector, bytes_of, llvm_first, llvm_multiply_add, llvm_vector, splat, vector_of
+from .compiling.compile import intrinsic
+from .simd.partial import HAS_MASKS, load_lanes, masked_load, masked_store, store_lanes
+from .simd.vectors import REGISTER_BYTES, Vector, bytes_of, llvm_first, llvm_multiply_add, llvm_vector, splat, vector_of
 
 
 def _tile_of(array: types.Type, rows: types.Type, registers: types.Type) -> types.UniTuple | None:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from fastnn import MLP, features
 from fastnn.features import compress, compress_blocks, rows_of
 from fastnn.kernels import compressing
-from fastnn.kernels.bits import CHUNK
 from fastnn.kernels.lists import Lists
+from fastnn.kernels.simd.bits import CHUNK
 
 Array = NDArray[Any]
 KINDS = ["uint8", "float32", "float64"]

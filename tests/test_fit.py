@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastnn import MLP, compiled, team
 from fastnn.compiled import forward
-from fastnn.kernels import minibatches
+from fastnn.kernels.training import minibatches
 from fastnn.objective import Objective
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.trainer import Plan

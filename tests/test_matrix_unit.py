@@ -20,7 +20,7 @@ from fastnn.compiled.minibatches import MiniBatches, Replicas, Slices
 from fastnn.compiled.sharing import LEAST_INPUTS, LEAST_ROWS, LEAST_ROWS_OF_WIDE, LEAST_WIDTH
 from fastnn.compiled.training import Training
 from fastnn.compiled.ways import Trainer
-from fastnn.kernels.matrix_unit import HAS_MATRIX_UNIT
+from fastnn.kernels.matrix_unit.instructions import HAS_MATRIX_UNIT
 from fastnn.kernels.network import THIRDS
 from fastnn.optimizers import Optimizer
 from fastnn.trainer import Plan, State

@@ -15,7 +15,7 @@ from fastnn import MLP, Diverged, compiled, matrix_unit, plain
 from fastnn.architecture import Architecture
 from fastnn.compiled.sharing import LEAST_WIDTH
 from fastnn.compiled.ways import WORTH_ENCODING
-from fastnn.kernels.matrix_unit import HAS_MATRIX_UNIT
+from fastnn.kernels.matrix_unit.instructions import HAS_MATRIX_UNIT
 from fastnn.objective import Objective
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.pace import Pace

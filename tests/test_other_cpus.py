@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from fastnn.kernels.matrix_unit import HAS_MATRIX_UNIT
-from fastnn.kernels.simd import FEATURES, REGISTER_BYTES
+from fastnn.kernels.matrix_unit.instructions import HAS_MATRIX_UNIT
+from fastnn.kernels.simd.vectors import FEATURES, REGISTER_BYTES
 
 TRAIN = """
 import numpy as np
 from fastnn import MLP, features, ops
-from fastnn.kernels.simd import REGISTER_BYTES
+from fastnn.kernels.simd.vectors import REGISTER_BYTES
 
 rng = np.random.default_rng(0)
 for sparse, K, hidden in ((True, 53, [37, 11]), (False, 19, [37, 11]), (True, 53, [100]), (False, 19, [100])):
@@ -41,7 +41,7 @@ print(REGISTER_BYTES)
 TRAIN_ON_BYTES = """
 import numpy as np
 from fastnn import MLP, matrix_unit
-from fastnn.kernels.simd import REGISTER_BYTES
+from fastnn.kernels.simd.vectors import REGISTER_BYTES
 
 X = np.random.default_rng(0).integers(0, 256, (150, 65), dtype=np.uint8)
 nets = [MLP([65, 100, 5], activation="tanh", backend=backend) for backend in ("numba", "numpy")]

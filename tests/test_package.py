@@ -103,7 +103,8 @@ def test_what_the_wheel_holds(wheel: Path) -> None:
     held = {name for name in names if ".dist-info/" not in name}
     sources = {f"fastnn/{path.name}" for path in (ROOT / "fastnn").glob("*.py")}
     for folder in ("kernels", "data", "commands", "compiled", "plots", "estimators"):
-        sources |= {f"fastnn/{folder}/{path.name}" for path in (ROOT / "fastnn" / folder).glob("*.py")}
+        home = ROOT / "fastnn" / folder
+        sources |= {f"fastnn/{folder}/{path.relative_to(home).as_posix()}" for path in home.rglob("*.py")}
     files = {
         f"fastnn/data/{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")
     }

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fastnn import cpus, ops, team, workers
-from fastnn.kernels.compile import entry
+from fastnn.kernels.compiling.compile import entry
 from fastnn.kernels.sync import begin_together, end_together
 
 Array = NDArray[Any]

@@ -16,8 +16,8 @@ from .. import ops
 from ..architecture import ACTIVATIONS, OUTPUTS
 from ..backends import backend_of
 from ..finite import MANY, all_finite
-from ..kernels import cache
-from ..kernels.bits import CHUNK
+from ..kernels.compiling import cache
+from ..kernels.simd.bits import CHUNK
 from ..mlp import DTYPES, MLP
 from ..objective import LOSSES, Objective
 from ..optimizers import OPTIMIZERS, Optimizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..kernels import cache
+from ..kernels.compiling import cache
 from .forward import evaluate, predict
 from .gradient import Gradient
 from .ways import Trainer

@@ -17,9 +17,9 @@ from .. import team
 from ..architecture import Architecture
 from ..csr import CSR
 from ..features import lists_of, no_lists, rows_of
-from ..kernels import inference
 from ..kernels.network import Network
-from ..kernels.rows import BLOCK, Batch, Data
+from ..kernels.training import inference
+from ..kernels.training.rows import BLOCK, Batch, Data
 from ..objective import LOSSES
 from ..packing import Layout
 from ..team import NOBODY

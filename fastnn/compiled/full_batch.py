@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from ..architecture import Architecture
 from ..features import compress_blocks, no_lists
-from ..kernels import full_batch as kernels
-from ..kernels.parts import Parts
-from ..kernels.rows import BLOCK, Batch, Data
-from ..kernels.simd import REGISTER_BYTES
+from ..kernels.simd.vectors import REGISTER_BYTES
+from ..kernels.training import full_batch as kernels
+from ..kernels.training.parts import Parts
+from ..kernels.training.rows import BLOCK, Batch, Data
 from ..packing import Layout
 from ..trainer import Plan, State
 from .memory import batch_of, scratch_of

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .. import workers
 from ..architecture import Architecture
 from ..csr import CSR
-from ..kernels import full_batch
+from ..kernels.training import full_batch
 from ..objective import Objective
 from ..optimizers import Optimizer
 from ..packing import aligned

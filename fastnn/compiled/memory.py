@@ -11,19 +11,19 @@ from .. import reference
 from ..architecture import Architecture
 from ..csr import CSR
 from ..features import lists_of, no_lists, rows_of
+from ..kernels.matrix_unit.products import DEEP, TALL
 from ..kernels.network import K_, N_
 from ..kernels.panels import STRIP
-from ..kernels.parts import Scratch
-from ..kernels.products import DEEP, TALL
-from ..kernels.rows import Batch, Data
 from ..kernels.sparse import WIDEST
+from ..kernels.training.parts import Scratch
+from ..kernels.training.rows import Batch, Data
 from ..objective import LOSSES, Objective
 from ..packing import Layout, aligned
 
 Array = NDArray[Any]
 PLAIN = Objective()
 
-# Numbers of strips, see kernels/batch_weights.py: 64 KB of float32, which stay in L2 beside a layer's dZ.
+# Numbers of strips, see kernels/training/batch_weights.py: 64 KB of float32, which stay in L2 beside a layer's dZ.
 STRIPS = 1 << 14
 
 

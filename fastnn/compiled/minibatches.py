@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from ..architecture import Architecture
 from ..features import batch_room, no_lists
-from ..kernels.minibatches import train_minibatches
-from ..kernels.parts import Parts
-from ..kernels.penalty import ROWS_SQUARED
-from ..kernels.replicas import train_replicas
-from ..kernels.rows import Data
-from ..kernels.simd import TILE_ROWS
-from ..kernels.slices import Slicing, train_slices
+from ..kernels.simd.vectors import TILE_ROWS
 from ..kernels.sparse import WIDEST
+from ..kernels.training.minibatches import train_minibatches
+from ..kernels.training.parts import Parts
+from ..kernels.training.penalty import ROWS_SQUARED
+from ..kernels.training.replicas import train_replicas
+from ..kernels.training.rows import Data
+from ..kernels.training.slices import Slicing, train_slices
 from ..packing import aligned
 from ..slicing import SlicedLayout, bounds_of, slices_of
 from ..trainer import Plan, State

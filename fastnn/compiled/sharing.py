@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from .. import matrix_unit
 from ..architecture import Architecture
-from ..kernels.digits import DEEPEST
+from ..kernels.matrix_unit.digits import DEEPEST
 from ..kernels.network import UINT8
-from ..kernels.parts import Shards
-from ..kernels.rows import BLOCK, Data
-from ..kernels.simd import REGISTER_BYTES
+from ..kernels.simd.vectors import REGISTER_BYTES
 from ..kernels.sparse import WIDEST
+from ..kernels.training.parts import Shards
+from ..kernels.training.rows import BLOCK, Data
 from ..packing import aligned
 from ..trainer import Plan
 

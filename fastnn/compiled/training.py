@@ -15,10 +15,10 @@ from ..architecture import Architecture
 from ..errors import Diverged
 from ..kernels.network import Network
 from ..kernels.optimizers import Memory, Rule
-from ..kernels.parts import Steps
-from ..kernels.penalty import ROWS_SQUARED, Terms
-from ..kernels.rows import Data
 from ..kernels.sync import DIVERGED, SLOTS, STEPS
+from ..kernels.training.parts import Steps
+from ..kernels.training.penalty import ROWS_SQUARED, Terms
+from ..kernels.training.rows import Data
 from ..optimizers import OPTIMIZERS
 from ..pace import keep, recall
 from ..packing import Layout, aligned

@@ -12,7 +12,7 @@ from ..architecture import Architecture
 from ..csr import CSR
 from ..features import compress, rows_of
 from ..kernels.network import UINT8
-from ..kernels.rows import Data
+from ..kernels.training.rows import Data
 from ..slicing import slices_of
 from ..trainer import Plan, State
 from ..whole_numbers import encode, sample_of

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks import peaks, roofline
-from fastnn.kernels.simd import REGISTER_BYTES, TILE_ROWS
+from fastnn.kernels.simd.vectors import REGISTER_BYTES, TILE_ROWS
 
 
 @pytest.fixture(autouse=True)

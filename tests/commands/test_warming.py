@@ -13,7 +13,7 @@ from fastnn.warmup import main
 AFTER = """
 import numpy as np
 from fastnn import MLP
-from fastnn.kernels import cache
+from fastnn.kernels.compiling import cache
 
 compiled = []
 X, y = np.arange(20000).reshape(2000, 10).astype("{kind}") % 7, np.arange(2000) % 3
@@ -45,7 +45,7 @@ import warnings
 import numpy as np
 from scipy import sparse
 from fastnn import MLPClassifier, MLPRegressor
-from fastnn.kernels import cache
+from fastnn.kernels.compiling import cache
 
 warnings.simplefilter("ignore")
 compiled = []

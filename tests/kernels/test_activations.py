@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastnn import reference, team
 from fastnn.architecture import ACTIVATIONS, FROM_INPUT
 from fastnn.kernels import activations
-from fastnn.kernels.compile import entry
+from fastnn.kernels.compiling.compile import entry
 
 Array = NDArray[Any]
 Blank = Callable[[int], Array]

@@ -14,9 +14,10 @@ import numba
 import pytest
 from numba import config
 
-from fastnn.kernels import cache
+from fastnn.kernels.compiling import cache
 
-SOURCES = sorted(Path(cache.__file__).parent.glob("*.py"))
+HOME = cache.KERNELS
+SOURCES = sorted(HOME.rglob("*.py"))
 
 # Calls one cheap kernel and prints what it gave, what was compiled, where it is kept, and what was warned of.
 SCRIPT = """
@@ -25,7 +26,7 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     import numpy as np
     from fastnn import ops
-    from fastnn.kernels import cache
+    from fastnn.kernels.compiling import cache
     compiled = []
     cache.listeners.append(compiled.append)
     results = [ops.relu(np.array([-1.0, 2.0], dtype)).tolist() for dtype in (np.float32, np.float64)]
@@ -63,8 +64,10 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "kernels"
     folder.mkdir()
     for source in SOURCES:
-        shutil.copy(source, folder)
-    monkeypatch.setattr(cache, "__file__", str(folder / "cache.py"))
+        copy = folder / source.relative_to(HOME)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(source, copy)
+    monkeypatch.setattr(cache, "KERNELS", folder)
     return folder
 
 
@@ -76,22 +79,24 @@ def test_same_sources_have_the_same_name(copied: Path, monkeypatch: pytest.Monke
     assert set(here) <= set("0123456789abcdef")
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: str(source.relative_to(HOME)))
 def test_any_source_changes_the_name(source: Path, copied: Path) -> None:
     before = cache.fingerprint()
-    changed = copied / source.name
+    changed = copied / source.relative_to(HOME)
     changed.write_bytes(source.read_bytes() + b"#")
     assert cache.fingerprint() != before
     changed.write_bytes(source.read_bytes())
     assert cache.fingerprint() == before
-    changed.rename(copied / f"{source.stem}_2.py")
+    changed.rename(changed.with_name(f"{source.stem}_2.py"))
     assert cache.fingerprint() != before
 
 
 def test_a_new_source_changes_the_name(copied: Path) -> None:
     before = cache.fingerprint()
     (copied / "new.py").write_text("")
-    assert cache.fingerprint() != before
+    one = cache.fingerprint()
+    (copied / "new.py").rename(copied / "training" / "new.py")
+    assert len({before, one, cache.fingerprint()}) == 3
 
 
 @pytest.mark.parametrize(

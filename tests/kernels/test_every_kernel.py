@@ -1,7 +1,9 @@
 """Every compiled function of the package has the common settings: none was made by another decorator."""
 
-import importlib
+import importlib.util
+import inspect
 import pkgutil
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,29 +13,30 @@ from numba.core.dispatcher import Dispatcher
 
 from fastnn import kernels
 from fastnn.kernels import sync
-from fastnn.kernels.compile import FASTMATH, entry, kernel
+from fastnn.kernels.compiling.compile import FASTMATH, entry, kernel
 
 # Those that Python calls, so that the next process must find them compiled.
 ENTRIES = {
     "activations": "activate_together activate_backward_together",
     "finite": "all_finite",
-    "inference": "predict predict_few evaluate",
+    "training.inference": "predict predict_few evaluate",
     "losses": "loss_together",
     "matmul": "matmul_bias matmul_bias_backward",
-    "matmul_thirds": "matmul_bias matmul_bias_backward",
+    "matrix_unit.matmul_thirds": "matmul_bias matmul_bias_backward",
     "softmax": "softmax_together softmax_backward_together",
     "compressing": "count_nonzeros compress_rows",
     "lists": "flip_blocks",
-    "slices": "train_slices",
-    "whole_numbers": "encode_rows",
-    "full_batch": "train_full_batch gradient",
-    "minibatches": "train_minibatches",
-    "replicas": "train_replicas",
+    "training.slices": "train_slices",
+    "matrix_unit.whole_numbers": "encode_rows",
+    "training.full_batch": "train_full_batch gradient",
+    "training.minibatches": "train_minibatches",
+    "training.replicas": "train_replicas",
 }
 
 
 def modules() -> list[str]:
-    return sorted(module.name for module in pkgutil.walk_packages(kernels.__path__))
+    found = pkgutil.walk_packages(kernels.__path__, "fastnn.kernels.")
+    return sorted(module.name.removeprefix("fastnn.kernels.") for module in found)
 
 
 def compiled_in(module: str) -> Iterator[tuple[str, Any]]:
@@ -43,10 +46,10 @@ def compiled_in(module: str) -> Iterator[tuple[str, Any]]:
 
 
 def wrong_settings(dispatcher: Any) -> list[str]:
-    """What distinguishes a compiled function from one made by `kernel` or `entry`; it may be inlined all the same."""
+    """What distinguishes a compiled function from one made by `kernel` or `entry`."""
     common: Any = kernel(lambda: None)
     wanted, options = common.targetoptions, dispatcher.targetoptions
-    names = {*wanted, *options} - {"forceinline", "no_cpython_wrapper"}
+    names = {*wanted, *options} - {"no_cpython_wrapper"}
     return sorted(name for name in names if options.get(name) != wanted.get(name))
 
 
@@ -73,9 +76,37 @@ def test_the_common_settings() -> None:
 
 def test_all_kernels_are_found() -> None:
     """The walk sees what it is meant to check."""
-    assert {"activations", "inference", "losses", "matmul", "network", "optimizers", "sync"} <= set(modules())
-    assert {"forward", "backward", "layer_forward"} <= {name for name, _ in compiled_in("passes")}
-    assert len([name for module in modules() for name, _ in compiled_in(module)]) > 50
+    assert {"activations", "losses", "matmul", "network", "simd.vectors", "training.passes"} <= set(modules())
+    assert {"forward", "backward", "layer_forward"} <= {name for name, _ in compiled_in("training.passes")}
+    assert len({id(found) for module in modules() for _, found in compiled_in(module)}) > 250
+
+
+LEVELS = ["compiling", "simd", "", "matrix_unit", "training"]  # "" are the operations, in no folder
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_only_point_down(module: str) -> None:
+    """The folders of kernels stand on each other."""
+    if module in LEVELS:  # a folder's own page
+        return
+    used = re.findall(r"^(?:from|import) fastnn\.kernels\.([\w.]+)", absolute(module), re.MULTILINE)
+    assert max([level(name) for name in used], default=0) <= level(module)
+
+
+def level(module: str) -> int:
+    return LEVELS.index(module.partition(".")[0] if module.partition(".")[0] in LEVELS else "")
+
+
+def absolute(module: str) -> str:
+    """A module's source, with whole names in its imports."""
+    found = importlib.import_module(f"fastnn.kernels.{module}")
+    source = inspect.getsource(found)
+    return re.sub(
+        r"^from (\.+)([\w.]*) import",
+        lambda relative: f"from {importlib.util.resolve_name(relative[1] + relative[2], found.__package__)} import",
+        source,
+        flags=re.MULTILINE,
+    )
 
 
 @pytest.mark.parametrize("module", ENTRIES)

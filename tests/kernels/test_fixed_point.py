@@ -1,5 +1,5 @@
-"""Numbers of float64 in digits, and their products with bytes: see kernels/digits.py. What trainers make of them is in
-test_bytes.py."""
+"""Numbers of float64 in digits, and their products with bytes: see kernels/matrix_unit/digits.py. What trainers make of
+them is in test_byte_features.py."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +12,11 @@ from fastnn import matrix_unit
 from fastnn.architecture import Architecture
 from fastnn.compiled.memory import data_of
 from fastnn.compiled.sharing import on_matrix_unit
-from fastnn.kernels.byte_rows import ROW_BYTES
-from fastnn.kernels.compile import entry
-from fastnn.kernels.digits import DEEPEST, DIGITS
-from fastnn.kernels.fixed_point import SQUARE, Squares, multiply_apart, take_apart
-from fastnn.kernels.matrix_unit import SIDE, claim_registers, release_registers
+from fastnn.kernels.compiling.compile import entry
+from fastnn.kernels.matrix_unit.byte_rows import ROW_BYTES
+from fastnn.kernels.matrix_unit.digits import DEEPEST, DIGITS
+from fastnn.kernels.matrix_unit.fixed_point import SQUARE, Squares, multiply_apart, take_apart
+from fastnn.kernels.matrix_unit.instructions import SIDE, claim_registers, release_registers
 from fastnn.kernels.panels import Matrix
 from fastnn.optimizers import Optimizer
 from fastnn.trainer import Plan

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn.kernels import halves
-from fastnn.kernels.compile import entry
-from fastnn.kernels.matrix_unit import HAS_MATRIX_UNIT, SIDE
+from fastnn.kernels.compiling.compile import entry
+from fastnn.kernels.matrix_unit import halves
+from fastnn.kernels.matrix_unit.instructions import HAS_MATRIX_UNIT, SIDE
 
 Array = NDArray[Any]
 Guarded = Callable[[Any], Array]

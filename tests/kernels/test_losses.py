@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fastnn import reference, team
 from fastnn.kernels import losses
-from fastnn.kernels.compile import entry
-from fastnn.kernels.simd import REGISTER_BYTES
+from fastnn.kernels.compiling.compile import entry
+from fastnn.kernels.simd.vectors import REGISTER_BYTES
 from fastnn.kernels.softmax import ROOM
 
 Array = NDArray[Any]

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fastnn import matrix_unit, ops, reference, workers
-from fastnn.kernels import matmul_thirds
+from fastnn.kernels.matrix_unit import matmul_thirds
 from fastnn.kernels.sync import SLOTS
 
 Array = NDArray[Any]

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from fastnn import reference
 from fastnn.architecture import ACTIVATIONS, FROM_INPUT, Architecture
-from fastnn.kernels import network, passes
-from fastnn.kernels.compile import entry
+from fastnn.kernels import network
+from fastnn.kernels.compiling.compile import entry
 from fastnn.kernels.network import FLOAT32, FLOAT64, GRADIENT, INPUT, UINT8, Network, Rows
+from fastnn.kernels.training import passes
 from fastnn.packing import Layout
 
 Array = NDArray[Any]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastnn import reference
 from fastnn.kernels import optimizers
-from fastnn.kernels.compile import entry
+from fastnn.kernels.compiling.compile import entry
 from fastnn.kernels.optimizers import Memory, Rule
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 

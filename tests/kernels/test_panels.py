@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from fastnn.kernels import panels
-from fastnn.kernels.compile import entry
+from fastnn.kernels.compiling.compile import entry
 from fastnn.kernels.panels import SHORT, Matrix
-from fastnn.kernels.simd import REGISTER_BYTES
+from fastnn.kernels.simd.vectors import REGISTER_BYTES
 
 Array = NDArray[Any]
 Guarded = Callable[[Any], Array]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fastnn import reference, team
 from fastnn.kernels import softmax as kernels
-from fastnn.kernels.compile import entry
-from fastnn.kernels.simd import REGISTER_BYTES
+from fastnn.kernels.compiling.compile import entry
+from fastnn.kernels.simd.vectors import REGISTER_BYTES
 
 Array = NDArray[Any]
 Blank = Callable[[int], Array]

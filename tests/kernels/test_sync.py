@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fastnn.kernels import sync
-from fastnn.kernels.compile import entry
+from fastnn.kernels.compiling.compile import entry
 from fastnn.kernels.sync import (
     ARRIVED,
     GENERATION,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fastnn import matrix_unit, reference
 from fastnn.architecture import Architecture
-from fastnn.kernels import thirds
-from fastnn.kernels.compile import entry
+from fastnn.kernels.compiling.compile import entry
+from fastnn.kernels.matrix_unit import thirds
 from fastnn.kernels.network import GRADIENT, INPUT, K_, N_, PANEL, Network
 from fastnn.kernels.panels import Matrix
 from fastnn.packing import Layout

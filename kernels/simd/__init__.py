@@ -1,0 +1,3 @@
+"""SIMD vectors as numba values: to and from memory, arithmetic, functions."""
+
+from . import arithmetic as arithmetic  # teaches numba + - * / between vectors, before any kernel needs them
