@@ -14,17 +14,17 @@ from ..mistakes import format_mistakes, worst_misses
 from ..mlp import MLP, network
 from ..progress import counted
 from ..recipes import Prepared
-from ..report import class_report, confusion_matrix, format_rest, one_against_rest
-from .measuring import Result, classes_of, finite, measure, mistakes_of, print_report
+from ..report import class_report, format_rest, one_against_rest
+from .measuring import Result, finite, measure, mistakes_of, print_report
 from .rows import rows_to_measure
-from .run import Run, open_run
+from .run import Run, open_given
 from .settings import from_file
 
 
 def run(given: Mapping[str, Any]) -> None:
     """The command, from its flags. Raises ValueError, TypeError or OSError."""
     count = integer("worst", given["worst"], least=0)
-    opened = open_run(given["run"], given["checkpoint"] + ".safetensors")
+    opened = open_given(given)
     net = network(opened.checkpoint, backend=opened.settings.backend)
     rows = rows_to_measure(opened, given.get("data"))
     from_file(given.get("data", opened.settings.data), lambda: net.check(rows.X_evaluate, rows.y_evaluate))
@@ -46,9 +46,9 @@ def _worst(net: MLP, rows: Prepared, result: Result, count: int, threads: int) -
 
 
 def _print_more(net: MLP, rows: Prepared, result: Result, mistakes: list[Any]) -> None:
-    if net.architecture.classifies:
-        matrix = confusion_matrix(rows.y_evaluate, result.predictions, classes_of(net))
-        print(f"\none class against the rest (TP: the class, and found)\n{format_rest(one_against_rest(matrix))}")
+    if result.confusion is not None:
+        rest = format_rest(one_against_rest(result.confusion))
+        print(f"\none class against the rest (TP: the class, and found)\n{rest}")
         wrong = int((result.predictions != rows.y_evaluate).sum())
         print(f"\nthe {len(mistakes)} worst of {wrong} mistakes (rows count from 0)\n{format_mistakes(mistakes)}")
     else:
@@ -59,7 +59,6 @@ def _print_more(net: MLP, rows: Prepared, result: Result, mistakes: list[Any]) -
 
 def _summary(opened: Run, net: MLP, rows: Prepared, result: Result, mistakes: list[Any]) -> dict[str, Any]:
     """What --json prints."""
-    classifies = net.architecture.classifies
     figures = {
         "run": str(opened.path),
         "epochs": net.epochs,
@@ -67,15 +66,14 @@ def _summary(opened: Run, net: MLP, rows: Prepared, result: Result, mistakes: li
         "evaluated": rows.evaluated,
         "rows": len(rows.X_evaluate),
         "loss": finite(result.loss),
-        "accuracy" if classifies else "r2": finite(result.score),
+        "r2" if result.confusion is None else "accuracy": finite(result.score),
     }
-    if not classifies:
+    if result.confusion is None:
         return figures | {"worst": [dict(zip(("row", "target", "prediction"), miss, strict=True)) for miss in mistakes]}
-    matrix = confusion_matrix(rows.y_evaluate, result.predictions, classes_of(net))
     return figures | {
-        "classes": [row._asdict() for row in class_report(matrix)],
-        "confusion_matrix": matrix.tolist(),
-        "one_against_rest": [row._asdict() for row in one_against_rest(matrix)],
+        "classes": [row._asdict() for row in class_report(result.confusion)],
+        "confusion_matrix": result.confusion.tolist(),
+        "one_against_rest": [row._asdict() for row in one_against_rest(result.confusion)],
         "mistakes": [mistake._asdict() for mistake in mistakes],
         "wrong": int(np.sum(result.predictions != rows.y_evaluate)),
     }

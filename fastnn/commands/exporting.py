@@ -13,7 +13,7 @@ from ..extras import needed
 from ..functions import GELU_CUBE, GELU_SCALE, LEAK
 from ..mlp import MLP, network
 from .predicting import check_out
-from .run import open_run
+from .run import open_given
 
 OPSET, IR_VERSION = 17, 8  # what runtimes of 2022 and later read
 
@@ -24,7 +24,7 @@ OPERATORS = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "identity": "
 def run(given: Mapping[str, Any]) -> None:
     """The command, from its flags. Raises ValueError, OSError or ImportError before anything is written."""
     check_out(given["file"], "force" in given, (".onnx",), "FILE")
-    opened = open_run(given["run"], given["checkpoint"] + ".safetensors")
+    opened = open_given(given)
     net = network(opened.checkpoint, backend="numpy")
     bytes_in = opened.checkpoint.data.get("type") == "uint8"
     files.replace(given["file"], to_onnx(net, bytes_in=bytes_in))

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..cpus import thread_count
 from ..history import History
 from ..mistakes import Mistake, class_probabilities, worst_mistakes
@@ -19,17 +22,23 @@ WIDEST_MATRIX = 40  # classes; a wider matrix would wrap in any terminal
 
 @dataclass(frozen=True)
 class Result:
-    """How well the trained network does on the rows it is measured on. score: accuracy, or R2 for identity outputs."""
+    """How well the trained network does on the rows it is measured on. score: accuracy, or R2 for identity outputs.
+
+    confusion: `confusion_matrix`, None for identity outputs.
+    """
 
     loss: float
     score: float
     predictions: Array
+    confusion: NDArray[np.int64] | None
 
 
 def measure(net: MLP, rows: Prepared, threads: int) -> Result:
     """The network's loss, score and predictions on the rows to measure on."""
     X, y = rows.X_evaluate, rows.y_evaluate
-    return Result(net.loss(X, y, threads=threads), net.score(X, y, threads=threads), net.predict(X, threads=threads))
+    predictions = net.predict(X, threads=threads)
+    confusion = confusion_matrix(y, predictions, classes_of(net)) if net.architecture.classifies else None
+    return Result(net.loss(X, y, threads=threads), net.score(X, y, threads=threads), predictions, confusion)
 
 
 def classes_of(net: MLP) -> int:
@@ -49,11 +58,10 @@ def print_report(net: MLP, rows: Prepared, result: Result) -> None:
     score = f"accuracy {result.score:.2%}" if net.architecture.classifies else f"R2 {result.score:.4f}"
     note = "" if what in ("test", "held-out", "given") else "; the data has no test rows"
     print(f"\n{what} {score}  ({len(rows.X_evaluate)} {what} rows{note})\n{what} loss {result.loss:.4f}")
-    if net.architecture.classifies:
-        matrix = confusion_matrix(rows.y_evaluate, result.predictions, classes_of(net))
-        if len(matrix) <= WIDEST_MATRIX:
-            print(f"\nconfusion matrix (rows: true class, columns: predicted class)\n{format_matrix(matrix)}")
-        print(f"\n{format_report(class_report(matrix))}")
+    if result.confusion is not None:
+        if len(result.confusion) <= WIDEST_MATRIX:
+            print(f"\nconfusion matrix (rows: true class, columns: predicted class)\n{format_matrix(result.confusion)}")
+        print(f"\n{format_report(class_report(result.confusion))}")
 
 
 def finite(value: float | None) -> float | None:

@@ -18,7 +18,7 @@ from ..mistakes import class_probabilities
 from ..mlp import MLP, network
 from .images import SIDE, is_image, read_digit
 from .rows import as_trained
-from .run import Run, open_run
+from .run import Run, open_given
 
 Array = NDArray[Any]
 Predicted = tuple[str, Array, Array]  # the name of a file, its rows' labels, and the network's outputs for them
@@ -32,7 +32,7 @@ def run(given: Mapping[str, Any]) -> None:
     out = given.get("out")
     if out is not None:
         check_out(out, "force" in given, (".csv", ".npz"))
-    opened = open_run(given["run"], given["checkpoint"] + ".safetensors")
+    opened = open_given(given)
     net, threads = network(opened.checkpoint, backend=opened.settings.backend), thread_count(given.get("threads"))
     done, wrong = _predict_all(given["files"], opened, net, threads)
     if done:

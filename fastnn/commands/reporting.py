@@ -13,9 +13,9 @@ from ..cpus import thread_count
 from ..history import History
 from ..mlp import MLP
 from ..recipes import Prepared
-from ..report import class_report, confusion_matrix
+from ..report import class_report
 from . import page
-from .measuring import Result, classes_of
+from .measuring import Result
 from .run import ENVIRONMENT, REPORT, Run, best_epoch
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def report(out: Path, run: Run, net: MLP, rows: Prepared, result: Result) -> str
         page.note(missing) if missing else "",
         page.section("Training", page.pictures("loss and accuracy", pictures["training"])),
         page.section("Confusion matrix", page.pictures("confusion matrix", pictures["confusion"])),
-        page.section("Classes", _classes(net, rows, result)),
+        page.section("Classes", _classes(result)),
         page.section("Worst mistakes", page.pictures("worst mistakes", pictures["mistakes"]), _mistakes_note(pictures)),
         page.section(
             "First-layer weights", page.pictures("first-layer weights", pictures["weights"]), _weights_note(pictures)
@@ -67,13 +67,12 @@ def _figures(net: MLP, rows: Prepared, result: Result, history: History) -> dict
     return shown
 
 
-def _classes(net: MLP, rows: Prepared, result: Result) -> str:
-    if not net.architecture.classifies:
+def _classes(result: Result) -> str:
+    if result.confusion is None:
         return ""
-    matrix = confusion_matrix(rows.y_evaluate, result.predictions, classes_of(net))
     lines = [
         (label, f"{row.precision:.4f}", f"{row.recall:.4f}", f"{row.f1:.4f}", row.support)
-        for label, row in enumerate(class_report(matrix))
+        for label, row in enumerate(class_report(result.confusion))
     ]
     return page.table(("class", "precision", "recall", "F1", "rows"), lines)
 
@@ -111,8 +110,7 @@ def _pictures(run: Run, net: MLP, rows: Prepared, result: Result) -> tuple[Pictu
 
     W, threads = net.weights[0], thread_count(run.settings.threads)
     add("training", lambda: curves(run))
-    if net.architecture.classifies:
-        matrix = confusion_matrix(rows.y_evaluate, result.predictions, classes_of(net))
+    if (matrix := result.confusion) is not None:
         add("confusion", lambda: [ConfusionMatrixDisplay(matrix)])
         add("mistakes", lambda: mistakes(net, rows, threads).parts(2, columns=4))
     add("weights", lambda: WeightsDisplay(W, largest_units(W, UNITS)).parts(2, columns=4))

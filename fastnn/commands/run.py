@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import isfinite
@@ -52,6 +52,11 @@ def open_run(path: str, which: str = LAST, **changes: Any) -> Run:
         raise ValueError(f"{file} holds an estimator, for fastnn.load; expected a run's checkpoint or an MLP.")
     settings = from_file(str(file), lambda: Settings(**arguments(checkpoint.settings) | changes))
     return Run(file, folder, checkpoint, settings)
+
+
+def open_given(given: Mapping[str, Any]) -> Run:
+    """The run that the flags of `add_run_argument` name. Raises OSError or ValueError."""
+    return open_run(given["run"], given["checkpoint"] + ".safetensors")
 
 
 def check_new(out: Path, force: bool) -> None:

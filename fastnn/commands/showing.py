@@ -17,14 +17,14 @@ from ..report import confusion_matrix
 from .measuring import classes_of, mistakes_of
 from .predicting import check_out
 from .rows import rows_to_measure
-from .run import Run, open_run
+from .run import Run, open_given
 
 SAMPLES, MISTAKES, UNITS = 40, 24, 64
 
 
 def run(given: Mapping[str, Any]) -> None:
     """The command, from its flags. Raises ValueError, OSError or ImportError before anything is written."""
-    opened = open_run(given["run"], given["checkpoint"] + ".safetensors")
+    opened = open_given(given)
     picture = given["picture"]
     out = given.get("out", str((opened.folder or opened.path.parent) / f"{picture}.png"))
     ours = opened.folder is not None and "out" not in given  # a run's folder has pictures of its own

@@ -23,8 +23,8 @@ from numba.core.compiler_machinery import PassManager
 NOINLINE: set[str] = set()
 
 # What numba does to a kernel. All else that it would do, for closures, comprehensions and expressions of whole arrays
-# or once more to be sure, takes 3 of 26 seconds. Forgetting variables, which is for counted references, is 7% of the calls
-# that Python would make.
+# or once more to be sure, takes 3 of 26 seconds. Forgetting variables, which is for counted references, is 7% of the
+# calls that Python would make.
 _PASSES = (
     untyped_passes.TranslateByteCode,
     untyped_passes.FixupArgs,
