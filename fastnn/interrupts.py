@@ -27,7 +27,7 @@ def in_main_thread() -> bool:
 @contextmanager
 def held() -> Iterator[None]:
     """Within it, in the main thread, signals wait for `hear`, or for its end; a second one is handled at once. One
-    within another does nothing. Signals that no Python function handles do as ever."""
+    within another does nothing. Signals that no Python function handles do as ever. Compiling hears between kernels."""
     if _handlers or not in_main_thread():
         yield
         return
@@ -46,6 +46,11 @@ def held() -> Iterator[None]:
         _noted.clear()
         for number in waiting:
             handlers[number](number, None)
+
+
+def waits() -> bool:
+    """Whether `hear` would have something to do."""
+    return bool(_noted) and in_main_thread()
 
 
 def hear() -> None:

@@ -5,10 +5,15 @@ import signal
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 import pytest
 
+from fastnn import interrupts
+from fastnn.backends import backend_of
 from fastnn.interrupts import hear, held
+from fastnn.kernels.compiling import cache, linking
+from fastnn.kernels.compiling.compile import entry, kernel
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a single process")
 
@@ -67,6 +72,53 @@ def test_other_handlers_are_called_later_and_errors_pass() -> None:
         assert heard == []
         raise ZeroDivisionError
     assert heard == [signal.SIGINT]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """x -> 4 * x, of two kernels, and nothing kept of them."""
+    backend_of("numba")  # whose kernels are kept, and which has compiling hear
+    monkeypatch.setattr(cache, "keep", lambda made: made)
+
+    def twice(x: float) -> float:
+        return x + x
+
+    twice = kernel(twice)
+
+    def four_times(x: float) -> float:
+        return twice(twice(x))
+
+    return entry(four_times)
+
+
+def test_compiling_hears(uncompiled: Any) -> None:
+    with held():
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            uncompiled(3.0)
+        assert uncompiled.signatures == []
+        assert uncompiled(3.0) == 12.0
+
+
+@pytest.mark.parametrize("when", range(1, 7))
+def test_compiling_goes_on_after_a_signal_that_raises_nothing(
+    uncompiled: Any, when: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever between two kernels, or between linking them and machine code, it is heard."""
+    heard, looks = [], []
+
+    def waits() -> bool:
+        looks.append(heard)
+        if len(looks) == when:
+            signal.raise_signal(signal.SIGINT)
+        return interrupts.waits()
+
+    monkeypatch.setattr(linking, "interruptions", [(waits, interrupts.hear)])
+    signal.signal(signal.SIGINT, lambda *_: heard.append(len(looks)))
+    with held():
+        assert uncompiled(3.0) == 12.0
+        assert heard == ([when] if when <= 5 else [])
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -63,6 +63,17 @@ def noinline(function: F) -> F:
 def entry(function: F) -> F:
     """A kernel that Python calls, kept for the next process; in other kernels it is a part like any of them."""
     made: Any = _compile(function, pipeline_class=linking.WholeCompiler)
+    compile_for = made._compile_for_args
+
+    def compile_between_interruptions(*arguments: Any, **named: Any) -> Any:
+        while True:
+            try:
+                return compile_for(*arguments, **named)
+            except linking.Paused:
+                for _, handle in linking.interruptions:
+                    handle()
+
+    made._compile_for_args = compile_between_interruptions
     part: Any = kernel(function)
     made.get_call_template, made.get_overload = part.get_call_template, part.get_overload
     return cache.keep(made)  # type: ignore[no-any-return]

@@ -9,7 +9,7 @@ stays nearly as it was written, and what Python calls is linked from all of its 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, ClassVar
@@ -38,6 +38,19 @@ _PASSES = (
     typed_passes.NativeLowering,
     typed_passes.NoPythonBackend,
 )
+
+
+# What may have to be done between two kernels, for all of them take half a minute: whether it waits, and what does it.
+interruptions: list[tuple[Callable[[], bool], Callable[[], object]]] = []
+
+
+class Paused(BaseException):
+    """Compiling has ended between two kernels, for something that waits. Those that are compiled stay so."""
+
+
+def _pause() -> None:
+    if any(waits() for waits, _ in interruptions):
+        raise Paused
 
 
 @cache
@@ -110,6 +123,7 @@ class _Whole(codegen.JITCodeLibrary):  # type: ignore[misc]
             inner = [library for part in new if isinstance(part, _Part) for library in part._linking_libraries]
             new = [library for library in dict.fromkeys(inner) if library not in found]
         self._linking_libraries = list(found)
+        _pause()
         super().finalize()
 
     def _optimize_final_module(self) -> None:
@@ -120,7 +134,9 @@ class _Whole(codegen.JITCodeLibrary):  # type: ignore[misc]
                 function.linkage = Linkage.internal
                 if any(name in function.name for name in NOINLINE):
                     function.add_function_attribute("noinline")
+        _pause()
         super()._optimize_final_module()
+        _pause()
 
 
 @contextmanager
@@ -150,6 +166,7 @@ def _make_compiler(kind: type) -> Any:
             return [manager]
 
         def compile_extra(self, function: Any) -> Any:
+            _pause()
             with _without_collecting():
                 return super().compile_extra(function)
 
