@@ -6,6 +6,7 @@ then cannot be imported any more, while machine code is read, or between the wei
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -73,6 +74,14 @@ def _release() -> None:
             signal.signal(number, _handlers[number])
             del _handlers[number]
     except BaseException:  # a signal whose handler is back already
-        _release()
-        _noted.clear()
+        _forget()
         raise
+
+
+def _forget() -> None:
+    _release()
+    _noted.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)  # a child may leave what is held, and nobody would hear

@@ -122,6 +122,19 @@ def test_compiling_goes_on_after_a_signal_that_raises_nothing(
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_forked_processes_hold_nothing() -> None:
+    with pytest.raises(KeyboardInterrupt), held():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        child = os.fork()
+        if child == 0:
+            hear()
+            os._exit(signal.getsignal(signal.SIGINT) is not signal.default_int_handler)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+
+
 def test_other_threads_hold_nothing() -> None:
     seen = []
 
