@@ -29,8 +29,8 @@ def opened_zip(path: Path) -> Iterator[tuple[zipfile.ZipFile, list[zipfile.ZipIn
 def opened_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> Iterator[Stream]:
     """The inflated bytes of one member, which end at its declared size and must match its checksum there."""
     if info.flag_bits & ENCRYPTED:
-        raise ValueError(f"{name} is encrypted, expected a plain member")
+        raise ValueError(f"{name} is encrypted; expected a plain member.")
     if info.compress_type not in METHODS:
-        raise ValueError(f"{name} has compression method {info.compress_type}, expected stored (0) or deflated (8)")
+        raise ValueError(f"{name} has compression method {info.compress_type}; expected stored (0) or deflated (8).")
     with archive.open(info) as stream:
         yield stream

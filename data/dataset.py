@@ -33,7 +33,7 @@ def read_dataset(path: StrPath) -> Dataset:
     if head[:2] == b"\0\0":
         return Dataset(*read_beside(path))
     if b"\0" in head:
-        raise ValueError(f"{path} begins with the bytes {head[:4].hex(' ')}, expected an IDX, an .npz or a .csv file")
+        raise ValueError(f"{path} begins with the bytes {head[:4].hex(' ')}; expected an IDX, an .npz or a .csv file.")
     return Dataset(*read_csv(path))
 
 

@@ -22,7 +22,7 @@ def read_beside(images: Path) -> tuple[Array, Array]:
     """Features (m, K) of one IDX images file and the labels (m,) beside it, whose name has labels for images."""
     name = images.name.removesuffix(".gz")
     if "images" not in name:
-        raise ValueError(f"{images} has no 'images' in its name, expected it there to find the labels beside it")
+        raise ValueError(f"{images} has no 'images' in its name; expected it there to find the labels beside it.")
     labels = re.sub(r"idx\d", "idx1", name.replace("images", "labels"))
     return read_pair(images, _found(images.parent, labels))
 
@@ -31,9 +31,9 @@ def read_pair(images: Path, labels: Path) -> tuple[Array, Array]:
     """Features (m, K) and labels (m,) of two IDX files; ValueError where they have the wrong dimensions."""
     X, y = read_idx(images), read_idx(labels)
     if X.ndim < 2:
-        raise ValueError(f"{images} has 1 dimension, as labels do, expected the 2 or more of images")
+        raise ValueError(f"{images} has 1 dimension, as labels do; expected the 2 or more of images.")
     if y.ndim != 1:
-        raise ValueError(f"{labels} has {y.ndim} dimensions, expected the 1 of labels")
+        raise ValueError(f"{labels} has {y.ndim} dimensions; expected the 1 of labels.")
     return make_part(X, y, f"{images} with {labels.name}")
 
 
@@ -42,4 +42,4 @@ def _found(folder: Path, name: str) -> Path:
     for spelling in (s + end for s in spellings for end in ("", ".gz")):
         if (folder / spelling).is_file():
             return folder / spelling
-    raise FileNotFoundError(f"{folder} holds no {name} or {name}.gz, expected it there")
+    raise FileNotFoundError(f"{folder} holds no {name} or {name}.gz; expected it there.")

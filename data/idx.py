@@ -31,16 +31,16 @@ def read_idx(path: StrPath) -> Array:
 def _read_header(stream: Stream, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
     magic = read_up_to(stream, 4)
     if len(magic) < 4:
-        raise ValueError(f"{path} holds {len(magic)} bytes, expected an IDX header of at least 8")
+        raise ValueError(f"{path} holds {len(magic)} bytes; expected an IDX header of at least 8.")
     if magic[:2] != b"\0\0":
-        raise ValueError(f"{path} begins with the bytes {magic[:2].hex(' ')}, expected the 00 00 of an IDX file")
+        raise ValueError(f"{path} begins with the bytes {magic[:2].hex(' ')}; expected the 00 00 of an IDX file.")
     code, dims = magic[2:]
     if code not in DTYPES:
         known = ", ".join(f"0x{c:02X}" for c in DTYPES)
-        raise ValueError(f"{path} has the IDX element type 0x{code:02X}, expected one of {known}")
+        raise ValueError(f"{path} has the IDX element type 0x{code:02X}; expected one of {known}.")
     if dims == 0:
-        raise ValueError(f"{path} declares 0 dimensions, expected at least 1")
+        raise ValueError(f"{path} declares 0 dimensions; expected at least 1.")
     sizes = read_up_to(stream, 4 * dims)
     if len(sizes) < 4 * dims:
-        raise ValueError(f"{path} ends in its header, expected the sizes of {dims} dimensions")
+        raise ValueError(f"{path} ends in its header; expected the sizes of {dims} dimensions.")
     return np.dtype(DTYPES[code]), struct.unpack(f">{dims}I", sizes)

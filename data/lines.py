@@ -37,7 +37,7 @@ def _opened_csv(path: Path) -> Iterator[Stream]:
         tables = [info for info in infos if info.filename.lower().endswith(".csv")]
         if len(tables) != 1 or len(infos) != 1:
             found = ", ".join(repr(info.filename) for info in infos[:20]) or "no files"
-            raise ValueError(f"{path} holds {found}, expected exactly one .csv")
+            raise ValueError(f"{path} holds {found}; expected exactly one .csv.")
         with opened_member(archive, tables[0], f"{path}: {tables[0].filename!r}") as stream:
             yield stream
 
@@ -48,8 +48,8 @@ def _bounded(text: io.TextIOWrapper, path: Path) -> Iterator[tuple[int, str]]:
         number += 1
         total += len(line)
         if len(line) == MAX_LINE:
-            raise ValueError(f"{path}, row {number} has {MAX_LINE} characters or more, expected fewer")
+            raise ValueError(f"{path}, row {number} has {MAX_LINE} characters or more; expected fewer.")
         if total > MAX_TEXT:
-            raise ValueError(f"{path} has more than {MAX_TEXT} characters, expected at most that")
+            raise ValueError(f"{path} has more than {MAX_TEXT} characters; expected at most that.")
         if not line.isspace():
             yield number, line

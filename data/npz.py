@@ -51,7 +51,7 @@ def _names(found: list[str], path: Path) -> list[str]:
     for name in spelt:
         same = [other for other in found if other[:1].lower() + other[1:] == name]
         if len(same) > 1:
-            raise ValueError(f"{path} holds the arrays {', '.join(map(repr, same))}, expected one of them")
+            raise ValueError(f"{path} holds the arrays {', '.join(map(repr, same))}; expected one of them.")
     four = ["x_train", "y_train", "x_test", "y_test"]
     for names in (four, ["x", "y"]):
         if all(name in spelt for name in names):
@@ -59,7 +59,7 @@ def _names(found: list[str], path: Path) -> list[str]:
     listed = ", ".join(repr(name) for name in sorted(found)[:20]) or "none"
     partly = any(name in spelt for name in four)
     missing = [name for name in four if name not in spelt] if partly else [*four, "or X and y"]
-    raise ValueError(f"{path} holds the arrays {listed}, expected also {', '.join(missing)}")
+    raise ValueError(f"{path} holds the arrays {listed}; expected also {', '.join(missing)}.")
 
 
 def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> Array:
@@ -68,30 +68,30 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
         dtype, shape, fortran = _read_header(stream, name)
         size, left = byte_count(dtype, shape, name), info.file_size - stream.tell()
         if size != left:
-            raise ValueError(f"{name} holds {left} bytes of data, expected {size} for the shape {shape} of {dtype}")
+            raise ValueError(f"{name} holds {left} bytes of data; expected {size} for the shape {shape} of {dtype}.")
         return read_array(stream, dtype, shape, name, fortran)
 
 
 def _read_header(stream: Stream, name: str) -> Header:
     start = read_up_to(stream, 8)
     if start[:6] != MAGIC or len(start) < 8 or start[6] not in LENGTH_BYTES:
-        raise ValueError(f"{name} begins with the bytes {start.hex(' ')}, expected an .npy header of version 1 to 3")
+        raise ValueError(f"{name} begins with the bytes {start.hex(' ')}; expected an .npy header of version 1 to 3.")
     length = int.from_bytes(read_up_to(stream, LENGTH_BYTES[start[6]]), "little")
     if length > MAX_HEADER:
-        raise ValueError(f"{name} has an .npy header of {length} bytes, expected at most {MAX_HEADER}")
+        raise ValueError(f"{name} has an .npy header of {length} bytes; expected at most {MAX_HEADER}.")
     return _parse_header(read_up_to(stream, length).decode("latin-1"), name)
 
 
 def _parse_header(text: str, name: str) -> Header:
     descr, order, shape = (pattern.search(text) for pattern in (_DESCR, _ORDER, _SHAPE))
     if not (descr and order and shape):
-        raise ValueError(f"{name} has the .npy header {text[:80]!r}, expected a plain type, an order and a shape")
+        raise ValueError(f"{name} has the .npy header {text[:80]!r}; expected a plain type, an order and a shape.")
     if descr[2] == "O":
-        raise ValueError(f"{name} holds Python objects, expected numbers: objects are never unpickled")
+        raise ValueError(f"{name} holds Python objects; expected numbers: objects are never unpickled.")
     if descr[2] not in REAL_KINDS:
-        raise ValueError(f"{name} has the type {descr[2] + descr[3]!r}, expected real numbers")
+        raise ValueError(f"{name} has the type {descr[2] + descr[3]!r}; expected real numbers.")
     try:
         dtype = np.dtype(descr[1] + descr[2] + descr[3])
     except TypeError as fault:
-        raise ValueError(f"{name} has the type {descr[2] + descr[3]!r}, expected a type that numpy knows") from fault
+        raise ValueError(f"{name} has the type {descr[2] + descr[3]!r}; expected a type that numpy knows.") from fault
     return dtype, tuple(int(n) for n in re.findall(r"\d+", shape[1])), order[1] == "True"

@@ -45,14 +45,14 @@ def faults_of(path: Path) -> Iterator[None]:
     except _FAULTS as fault:
         if isinstance(fault, OSError) and fault.errno not in _DAMAGE:
             raise
-        raise ValueError(f"{path} is damaged or cut short ({fault}), expected a whole file") from fault
+        raise ValueError(f"{path} is damaged or cut short ({fault}); expected a whole file.") from fault
 
 
 def check_regular(path: Path) -> None:
     """Refuse a pipe or a device: a file is opened several times, and each time a pipe would lose what was read."""
     mode = path.stat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise ValueError(f"{path} is a pipe or a device, expected a file, which can be read more than once")
+        raise ValueError(f"{path} is a pipe or a device; expected a file, which can be read more than once.")
 
 
 @contextmanager
@@ -78,9 +78,9 @@ def read_up_to(stream: Stream, size: int) -> bytearray:
 def byte_count(dtype: np.dtype[Any], shape: tuple[int, ...], name: str) -> int:
     """The bytes of an array of `shape`, as an exact integer; ValueError where numpy could not hold its shape."""
     if len(shape) > MAX_DIMS:
-        raise ValueError(f"{name} declares {len(shape)} dimensions, expected at most {MAX_DIMS}")
+        raise ValueError(f"{name} declares {len(shape)} dimensions; expected at most {MAX_DIMS}.")
     if math.prod(max(n, 1) for n in shape) * dtype.itemsize > MAX_BYTES:
-        raise ValueError(f"{name} declares the shape {shape} of {dtype}, expected at most {MAX_BYTES} bytes")
+        raise ValueError(f"{name} declares the shape {shape} of {dtype}; expected at most {MAX_BYTES} bytes.")
     return math.prod(shape) * dtype.itemsize
 
 
@@ -92,8 +92,8 @@ def read_array(stream: Stream, dtype: np.dtype[Any], shape: tuple[int, ...], nam
     size = byte_count(dtype, shape, name)
     data = read_up_to(stream, size)
     if len(data) < size:
-        raise ValueError(f"{name} holds {len(data)} bytes of data, expected {size} for the shape {shape} of {dtype}")
+        raise ValueError(f"{name} holds {len(data)} bytes of data; expected {size} for the shape {shape} of {dtype}.")
     if stream.read(1):
-        raise ValueError(f"{name} holds bytes after its data, expected {size} for the shape {shape} of {dtype}")
+        raise ValueError(f"{name} holds bytes after its data; expected {size} for the shape {shape} of {dtype}.")
     array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
     return array.astype(dtype.newbyteorder("="), order="C", copy=False)

@@ -46,7 +46,7 @@ def read_csv(path: StrPath, dtype: DTypeLike | None = None) -> tuple[Array, Arra
 def _feature_type(dtype: DTypeLike) -> np.dtype[Any]:
     chosen = np.dtype(dtype)
     if chosen.kind not in "uif":
-        raise TypeError(f"dtype is {chosen}, expected an integer or floating type")
+        raise TypeError(f"dtype is {chosen}; expected an integer or floating type.")
     return chosen
 
 
@@ -55,13 +55,13 @@ def _layout(path: Path) -> tuple[int, int]:
     with opened_lines(path) as lines:
         number, first = next(lines, (0, ""))
         if not first:
-            raise ValueError(f"{path} is empty, expected rows of a label and its features")
+            raise ValueError(f"{path} is empty; expected rows of a label and its features.")
         names = _split(first)
         header = number if _are_names(names) else 0
         if header and next(lines, None) is None:
-            raise ValueError(f"{path} holds one line that is no row of numbers, expected rows after a header")
+            raise ValueError(f"{path} holds one line that is no row of numbers; expected rows after a header.")
     if len(names) < 2:
-        raise ValueError(f"{path}, row {number} has 1 field, expected a label and at least one feature between commas")
+        raise ValueError(f"{path}, row {number} has 1 field; expected a label and at least one feature between commas.")
     if header:
         _check_label_first(names, path)
     return header, len(names)
@@ -79,7 +79,7 @@ def _check_label_first(names: list[str], path: Path) -> None:
     lower = [name.strip().lower() for name in names]
     for name in LABEL_NAMES:
         if name in lower and lower[0] not in LABEL_NAMES:
-            raise ValueError(f"{path} has {name!r} in column {lower.index(name) + 1}, expected the label in column 1")
+            raise ValueError(f"{path} has {name!r} in column {lower.index(name) + 1}; expected the label in column 1.")
 
 
 def _read(path: Path, header: int, fields: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
@@ -105,7 +105,7 @@ def _first_fault(path: Path, header: int, fields: int, dtype: np.dtype[Any], fau
                 continue
             cells = _split(line)
             if len(cells) != fields:
-                return ValueError(f"{path}, row {number} has {len(cells)} fields, expected {fields}")
+                return ValueError(f"{path}, row {number} has {len(cells)} fields; expected {fields}.")
             if not _parses(line, fields, dtype):
                 return _cell_fault(f"{path}, row {number}", cells, dtype)
     return ValueError(f"{path} is no table of {fields} columns of numbers: {fault}")
@@ -115,8 +115,8 @@ def _cell_fault(row: str, cells: list[str], dtype: np.dtype[Any]) -> ValueError:
     for column, cell in enumerate(cells, 1):
         if not _parses(f"0,{cell}" if column > 1 else f"{cell},0", 2, dtype):
             expected = "a number" if column == 1 or dtype.kind == "f" else f"a number of type {dtype}"
-            return ValueError(f"{row}, column {column} holds {cell[:40]!r}, expected {expected}")
-    return ValueError(f"{row} is not {len(cells)} numbers between commas, expected no other quoting")
+            return ValueError(f"{row}, column {column} holds {cell[:40]!r}; expected {expected}.")
+    return ValueError(f"{row} is not {len(cells)} numbers between commas; expected no other quoting.")
 
 
 def _parses(line: str, fields: int, dtype: np.dtype[Any]) -> bool:

@@ -31,7 +31,7 @@ def read_features(path: StrPath, K: int) -> Array:
             images = stream.read(2) == b"\0\0"
         X = make_features(read_idx(path), str(path)) if images else _read_table(path, K)
     if X.shape[1] != K:
-        raise ValueError(f"{path} has {X.shape[1]} features in a row, expected {K}, as the network has")
+        raise ValueError(f"{path} has {X.shape[1]} features in a row; expected {K}, as the network has.")
     return X
 
 
@@ -43,7 +43,7 @@ def _read_npz(path: Path) -> Array:
             (chosen,) = members
         if chosen is None:
             listed = ", ".join(repr(name) for name in sorted(members)[:20])
-            raise ValueError(f"{path} holds the arrays {listed}, expected one of {', '.join(NAMES)}")
+            raise ValueError(f"{path} holds the arrays {listed}; expected one of {', '.join(NAMES)}.")
         return make_features(read_member(archive, members[chosen], path), f"{path}: {chosen}")
 
 
@@ -52,6 +52,6 @@ def _read_table(path: Path, K: int) -> Array:
     if X.shape[1] == K:
         return X
     if X.shape[1] != K - 1:
-        raise ValueError(f"{path} has {X.shape[1] + 1} fields in a row, expected {K}, as the network has, or {K + 1}")
+        raise ValueError(f"{path} has {X.shape[1] + 1} fields in a row; expected {K}, as the network has, or {K + 1}.")
     byte = X.dtype == np.uint8 and y.dtype == np.int64 and 0 <= y.min() <= y.max() <= 255
     return np.column_stack([y.astype(np.uint8 if byte else np.float64), X])

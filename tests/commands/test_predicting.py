@@ -183,7 +183,7 @@ IMPOSTORS: dict[str, tuple[bytes, str]] = {
     "short.png": (saved(VARIANTS["small"], "PNG")[:90], "short.png is damaged"),
     "header.png": (png(100, 100), "header.png is damaged|header.png holds something else"),
     "lies.png": (png(60000, 60000), "lies.png has 3600000000 pixels; expected at most|lies.png holds something else"),
-    "rows.csv": (b"1,2,3\n4,5,6\n", "rows.csv has 3 fields in a row, expected 784"),
+    "rows.csv": (b"1,2,3\n4,5,6\n", "rows.csv has 3 fields in a row; expected 784"),
     "broken.npz": (b"PK\x03\x04" + b"x" * 50, "broken.npz is damaged"),
     "missing.png": (b"", "missing.png: No such file"),
 }
@@ -238,4 +238,4 @@ def test_other_refusals(digits: Path, tmp_path: Path, refusal: Callable[..., str
     MLP([10, 3]).save(tmp_path / "ten.safetensors")
     assert "of 784 pixels when scaled; expected rows of 10" in refusal("predict", tmp_path / "ten.safetensors", path)
     np.savez(tmp_path / "several.npz", a=np.ones((2, 784)), b=np.ones((2, 784)))
-    assert "holds the arrays 'a', 'b', expected one of X" in refusal("predict", digits, tmp_path / "several.npz")
+    assert "holds the arrays 'a', 'b'; expected one of X" in refusal("predict", digits, tmp_path / "several.npz")

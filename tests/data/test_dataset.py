@@ -55,16 +55,16 @@ def test_a_folder_without_one_of_the_four(tmp_path: Path, missing: str) -> None:
     (tmp_path / missing).mkdir()
     with pytest.raises(FileNotFoundError) as caught:
         read_dataset(tmp_path)
-    assert str(caught.value) == f"{tmp_path} holds no {missing} or {missing}.gz, expected it there"
+    assert str(caught.value) == f"{tmp_path} holds no {missing} or {missing}.gz; expected it there."
 
 
 BAD_FOLDERS: dict[str, tuple[dict[str, Array], str]] = {
-    "labels as images": ({NAMES[0]: Y}, "has 1 dimension, as labels do, expected the 2 or more of images"),
-    "images as labels": ({NAMES[1]: X}, "has 3 dimensions, expected the 1 of labels"),
-    "lengths": ({NAMES[1]: Y[:2]}, "has 2 labels, expected 3, one for each row of features"),
-    "test lengths": ({NAMES[3]: Y}, "has 3 labels, expected 2, one for each row of features"),
-    "no rows": ({NAMES[0]: X[:0]}, r"has features of shape \(0, 2, 4\), expected"),
-    "other pixels": ({NAMES[2]: X[:2, :, 1:]}, "has 6 features in a test row, expected 8 as in a training row"),
+    "labels as images": ({NAMES[0]: Y}, "has 1 dimension, as labels do; expected the 2 or more of images"),
+    "images as labels": ({NAMES[1]: X}, "has 3 dimensions; expected the 1 of labels"),
+    "lengths": ({NAMES[1]: Y[:2]}, "has 2 labels; expected 3, one for each row of features"),
+    "test lengths": ({NAMES[3]: Y}, "has 3 labels; expected 2, one for each row of features"),
+    "no rows": ({NAMES[0]: X[:0]}, r"has features of shape \(0, 2, 4\); expected"),
+    "other pixels": ({NAMES[2]: X[:2, :, 1:]}, "has 6 features in a test row; expected 8 as in a training row"),
 }
 
 
@@ -93,9 +93,9 @@ def test_labels_beside_may_be_gzipped_where_images_are_not(tmp_path: Path) -> No
 def test_images_without_labels(tmp_path: Path) -> None:
     for name in ("train-images-idx3-ubyte", "digits"):
         (tmp_path / name).write_bytes(idx_bytes(X))
-    with pytest.raises(FileNotFoundError, match=r"holds no train-labels-idx1-ubyte or .*\.gz, expected it there"):
+    with pytest.raises(FileNotFoundError, match=r"holds no train-labels-idx1-ubyte or .*\.gz; expected it there"):
         read_dataset(tmp_path / "train-images-idx3-ubyte")
-    with pytest.raises(ValueError, match="digits has no 'images' in its name, expected it there"):
+    with pytest.raises(ValueError, match="digits has no 'images' in its name; expected it there"):
         read_dataset(tmp_path / "digits")
 
 
@@ -122,14 +122,14 @@ OTHER_FORMS = {"png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "npy": b"\x93NUMPY\1\0v\
 @pytest.mark.parametrize("data", OTHER_FORMS.values(), ids=OTHER_FORMS.keys())
 def test_other_forms_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "other").write_bytes(data)
-    message = rf"other begins with the bytes {data[:4].hex(' ')}, expected an IDX, an \.npz or a \.csv file"
+    message = rf"other begins with the bytes {data[:4].hex(' ')}; expected an IDX, an \.npz or a \.csv file"
     with pytest.raises(ValueError, match=message):
         read_dataset(tmp_path / "other")
 
 
 def test_an_npz_without_arrays_is_not_taken_for_a_table(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz")
-    with pytest.raises(ValueError, match="holds the arrays none, expected also x_train"):
+    with pytest.raises(ValueError, match="holds the arrays none; expected also x_train"):
         read_dataset(tmp_path / "a.npz")
 
 
@@ -137,5 +137,5 @@ def test_missing_and_empty_files(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="absent"):
         read_dataset(tmp_path / "absent")
     (tmp_path / "empty").touch()
-    with pytest.raises(ValueError, match="empty is empty, expected rows"):
+    with pytest.raises(ValueError, match="empty is empty; expected rows"):
         read_dataset(tmp_path / "empty")

@@ -82,7 +82,7 @@ def test_truncated_at_every_byte(tmp_path: Path, gzipped: bool) -> None:
     whole = write(tmp_path / "whole", idx_bytes(IMAGES), gzipped).read_bytes()
     for end in range(len(whole)):
         (tmp_path / "cut").write_bytes(whole[:end])
-        with pytest.raises(ValueError, match=r"cut .*, expected "):
+        with pytest.raises(ValueError, match=r"cut .*; expected "):
             read_idx(tmp_path / "cut")
 
 
@@ -103,17 +103,17 @@ def test_any_changed_byte_is_refused_or_read_but_nothing_else(tmp_path: Path, gz
 
 
 FAULTS: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "holds 0 bytes, expected an IDX header"),
-    "not idx": (b"PNG data", "begins with the bytes 50 4e, expected the 00 00"),
-    "type": (declared(1, code=0x0A) + b"1", "element type 0x0A, expected one of 0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E"),
-    "no dimensions": (bytes([0, 0, 8, 0]), "0 dimensions, expected at least 1"),
-    "no sizes": (bytes([0, 0, 8, 3, 0, 0]), "ends in its header, expected the sizes of 3 dimensions"),
-    "short": (idx_bytes(IMAGES)[:-1], r"holds 23 bytes of data, expected 24 for the shape \(2, 3, 4\) of uint8"),
-    "long": (idx_bytes(IMAGES) + b"\0", r"holds bytes after its data, expected 24 for the shape \(2, 3, 4\)"),
+    "empty": (b"", "holds 0 bytes; expected an IDX header"),
+    "not idx": (b"PNG data", "begins with the bytes 50 4e; expected the 00 00"),
+    "type": (declared(1, code=0x0A) + b"1", "element type 0x0A; expected one of 0x08, 0x09, 0x0B, 0x0C, 0x0D, 0x0E"),
+    "no dimensions": (bytes([0, 0, 8, 0]), "0 dimensions; expected at least 1"),
+    "no sizes": (bytes([0, 0, 8, 3, 0, 0]), "ends in its header; expected the sizes of 3 dimensions"),
+    "short": (idx_bytes(IMAGES)[:-1], r"holds 23 bytes of data; expected 24 for the shape \(2, 3, 4\) of uint8"),
+    "long": (idx_bytes(IMAGES) + b"\0", r"holds bytes after its data; expected 24 for the shape \(2, 3, 4\)"),
     "overflow": (declared(*[0xFFFFFFFF] * 4), "expected at most 9223372036854775807 bytes"),
     "overflow to 0": (declared(*[1 << 31] * 4, 1 << 4), "expected at most 9223372036854775807 bytes"),
     "overflow with a 0": (declared(0, *[0xFFFFFFFF] * 3), "expected at most 9223372036854775807 bytes"),
-    "dimensions": (declared(*[1] * (MAX_DIMS + 1)) + b"1", "33 dimensions, expected at most 32"),
+    "dimensions": (declared(*[1] * (MAX_DIMS + 1)) + b"1", "33 dimensions; expected at most 32"),
 }
 
 

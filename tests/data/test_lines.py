@@ -46,7 +46,7 @@ def test_a_zip_without_exactly_one_csv(tmp_path: Path, members: dict[str, str], 
     path = write_zip(tmp_path / "t.zip", **members)
     with pytest.raises(ValueError, match="expected") as caught:
         read_csv(path)
-    assert str(caught.value) == f"{path} holds {found}, expected exactly one .csv"
+    assert str(caught.value) == f"{path} holds {found}; expected exactly one .csv."
 
 
 def test_a_zip_truncated_at_every_byte(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_an_endless_line_is_read_no_further_than_its_bound(tmp_path: Path, form:
         path.write_bytes(gzip.compress(data, 1) if form == "gz" else data)
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match=f"row 1 has {lines.MAX_LINE} characters or more, expected fewer"):
+        with pytest.raises(ValueError, match=f"row 1 has {lines.MAX_LINE} characters or more; expected fewer"):
             read_csv(path)
         assert tracemalloc.get_traced_memory()[1] < 40 * MB
     finally:
@@ -77,5 +77,5 @@ def test_a_text_longer_than_its_bound(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "t").write_bytes(gzip.compress(ROWS.encode() * 1000))
     assert len(read_csv(tmp_path / "t")[0]) == 2000
     monkeypatch.setattr(lines, "MAX_TEXT", len(ROWS) * 1000 - 1)
-    with pytest.raises(ValueError, match="t has more than 15999 characters, expected at most that"):
+    with pytest.raises(ValueError, match="t has more than 15999 characters; expected at most that"):
         read_csv(tmp_path / "t")

@@ -92,29 +92,29 @@ def test_features_keep_their_type_and_are_flattened(
 
 
 BAD_ARRAYS: dict[str, tuple[dict[str, Any], str]] = {
-    "no arrays": ({}, "holds the arrays none, expected also x_train, y_train, x_test, y_test, or X and y"),
-    "other names": ({"images": X, "labels": Y}, "holds the arrays 'images', 'labels', expected also x_train, y_train"),
+    "no arrays": ({}, "holds the arrays none; expected also x_train, y_train, x_test, y_test, or X and y"),
+    "other names": ({"images": X, "labels": Y}, "holds the arrays 'images', 'labels'; expected also x_train, y_train"),
     "some names": (
         {"x_train": X, "y_train": Y, "x_test": X},
-        "arrays 'x_test', 'x_train', 'y_train', expected also y_test",
+        "arrays 'x_test', 'x_train', 'y_train'; expected also y_test",
     ),
-    "objects": ({"X": np.array([[None]]), "y": Y}, r"X\.npy holds Python objects, expected numbers"),
-    "object labels": ({"X": X, "y": np.array([None])}, r"y\.npy holds Python objects, expected numbers"),
-    "strings": ({"X": X, "y": np.array(["a", "b", "c"])}, r"y\.npy has the type 'U1', expected real numbers"),
-    "complex": ({"X": X * 1j, "y": Y}, r"X\.npy has the type 'c16', expected real numbers"),
-    "dates": ({"X": X.astype("M8[s]"), "y": Y}, r"X\.npy has the \.npy header .*, expected a plain type"),
-    "records": ({"X": np.zeros(3, "i4,f4"), "y": Y}, r"X\.npy has the \.npy header .*, expected a plain type"),
-    "lengths": ({"X": X, "y": Y[:2]}, "X, y has 2 labels, expected 3, one for each row of features"),
-    "one-hot": ({"X": X, "y": np.eye(3)}, r"labels of shape \(3, 3\), expected one dimension"),
-    "scalar label": ({"X": X[:1], "y": np.array(1)}, r"labels of shape \(\), expected one dimension"),
-    "flat features": ({"X": Y, "y": Y}, r"features of shape \(3,\), expected \(m, K\)"),
-    "no rows": ({"X": X[:0], "y": Y[:0]}, r"features of shape \(0, 4\), expected \(m, K\)"),
-    "no columns": ({"X": X[:, :0], "y": Y}, r"features of shape \(3, 0\), expected \(m, K\)"),
-    "huge label": ({"X": X, "y": np.full(3, 2**64 - 1, np.uint64)}, "the label 18446744073709551615, expected at most"),
+    "objects": ({"X": np.array([[None]]), "y": Y}, r"X\.npy holds Python objects; expected numbers"),
+    "object labels": ({"X": X, "y": np.array([None])}, r"y\.npy holds Python objects; expected numbers"),
+    "strings": ({"X": X, "y": np.array(["a", "b", "c"])}, r"y\.npy has the type 'U1'; expected real numbers"),
+    "complex": ({"X": X * 1j, "y": Y}, r"X\.npy has the type 'c16'; expected real numbers"),
+    "dates": ({"X": X.astype("M8[s]"), "y": Y}, r"X\.npy has the \.npy header .*; expected a plain type"),
+    "records": ({"X": np.zeros(3, "i4,f4"), "y": Y}, r"X\.npy has the \.npy header .*; expected a plain type"),
+    "lengths": ({"X": X, "y": Y[:2]}, "X, y has 2 labels; expected 3, one for each row of features"),
+    "one-hot": ({"X": X, "y": np.eye(3)}, r"labels of shape \(3, 3\); expected one dimension"),
+    "scalar label": ({"X": X[:1], "y": np.array(1)}, r"labels of shape \(\); expected one dimension"),
+    "flat features": ({"X": Y, "y": Y}, r"features of shape \(3,\); expected \(m, K\)"),
+    "no rows": ({"X": X[:0], "y": Y[:0]}, r"features of shape \(0, 4\); expected \(m, K\)"),
+    "no columns": ({"X": X[:, :0], "y": Y}, r"features of shape \(3, 0\); expected \(m, K\)"),
+    "huge label": ({"X": X, "y": np.full(3, 2**64 - 1, np.uint64)}, "the label 18446744073709551615; expected at most"),
     "test lengths": ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y[:1]}, "x_test, y_test has 1 labels"),
     "test columns": (
         {"x_train": X, "y_train": Y, "x_test": X[:, 1:], "y_test": Y},
-        "has 3 features in a test row, expected 4 as in a training row",
+        "has 3 features in a test row; expected 4 as in a training row",
     ),
 }
 
@@ -129,19 +129,19 @@ def test_arrays_that_are_no_dataset(tmp_path: Path, arrays: dict[str, Any], mess
 
 
 BAD_MEMBERS: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "begins with the bytes , expected an .npy header"),
-    "no magic": (b"x" * 200, "begins with the bytes 78 78 78 78 78 78 78 78, expected an .npy header"),
-    "version": (npy_header("{}", b"\4\0"), "begins with the bytes .* 04 00, expected an .npy header of version 1 to 3"),
-    "long header": (b"\x93NUMPY\2\0" + b"\xff" * 4, "header of 4294967295 bytes, expected at most 10000"),
-    "code": (npy_header("__import__('os').abort()"), "has the .npy header .*, expected a plain type, an order"),
-    "negative": (described(shape="(-3, 4)"), "has the .npy header .*, expected a plain type, an order and a shape"),
-    "unknown type": (described("<f3"), "has the type 'f3', expected a type that numpy knows"),
-    "short": (described() + bytes(11), r"holds 11 bytes of data, expected 12 for the shape \(3, 4\) of uint8"),
-    "long": (described() + bytes(13), r"holds 13 bytes of data, expected 12 for the shape \(3, 4\) of uint8"),
+    "empty": (b"", "begins with the bytes ; expected an .npy header"),
+    "no magic": (b"x" * 200, "begins with the bytes 78 78 78 78 78 78 78 78; expected an .npy header"),
+    "version": (npy_header("{}", b"\4\0"), "begins with the bytes .* 04 00; expected an .npy header of version 1 to 3"),
+    "long header": (b"\x93NUMPY\2\0" + b"\xff" * 4, "header of 4294967295 bytes; expected at most 10000"),
+    "code": (npy_header("__import__('os').abort()"), "has the .npy header .*; expected a plain type, an order"),
+    "negative": (described(shape="(-3, 4)"), "has the .npy header .*; expected a plain type, an order and a shape"),
+    "unknown type": (described("<f3"), "has the type 'f3'; expected a type that numpy knows"),
+    "short": (described() + bytes(11), r"holds 11 bytes of data; expected 12 for the shape \(3, 4\) of uint8"),
+    "long": (described() + bytes(13), r"holds 13 bytes of data; expected 12 for the shape \(3, 4\) of uint8"),
     "overflow": (described(shape=f"({2**32}, {2**32})") + bytes(12), "expected at most 9223372036854775807 bytes"),
     "overflow with a 0": (described(shape=f"(0, {2**62}, 8)"), "expected at most 9223372036854775807 bytes"),
-    "dimensions": (described(shape=f"({'1, ' * 33})") + b"1", "declares 33 dimensions, expected at most 32"),
-    "long number": (described(shape=f"({'1' * 5000},)"), "has the .npy header .*, expected a plain type"),
+    "dimensions": (described(shape=f"({'1, ' * 33})") + b"1", "declares 33 dimensions; expected at most 32"),
+    "long number": (described(shape=f"({'1' * 5000},)"), "has the .npy header .*; expected a plain type"),
 }
 
 
@@ -169,11 +169,11 @@ def test_a_missing_file_and_one_that_is_no_zip(tmp_path: Path) -> None:
 
 def test_two_arrays_of_one_meaning_are_refused(tmp_path: Path) -> None:
     data = {"y": npy_bytes(Y), "X": npy_bytes(X)}
-    with pytest.raises(ValueError, match=r"both\.npz holds the arrays 'X', 'x', expected one of them"):
+    with pytest.raises(ValueError, match=r"both\.npz holds the arrays 'X', 'x'; expected one of them"):
         read_npz(write_zip(tmp_path / "both.npz", **data, x=npy_bytes(X)))
     twice = write_zip(tmp_path / "twice.npz", **data)
     with warnings.catch_warnings(), zipfile.ZipFile(twice, "a") as archive:
         warnings.simplefilter("ignore")
         archive.writestr("X.npy", npy_bytes(X))
-    with pytest.raises(ValueError, match=r"twice\.npz holds the arrays 'X', 'X', expected one of them"):
+    with pytest.raises(ValueError, match=r"twice\.npz holds the arrays 'X', 'X'; expected one of them"):
         read_npz(twice)

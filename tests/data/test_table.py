@@ -117,28 +117,28 @@ def test_round_trip(tmp_path: Path, table: Array, header: bool, zipped: bool) ->
 
 
 FAULTS = {
-    "empty": ("", " is empty, expected rows of a label and its features"),
-    "blank": ("\n \n\n", " is empty, expected rows of a label and its features"),
-    "header only": (HEADER, " holds one line that is no row of numbers, expected rows after a header"),
-    "no features": ("1\n2\n", ", row 1 has 1 field, expected a label and at least one feature between commas"),
-    "semicolons": ("label;x\n1;2\n", ", row 1 has 1 field, expected a label and at least one feature between commas"),
-    "short row": (HEADER + ROWS + "1,2\n" + ROWS, ", row 4 has 2 fields, expected 3"),
-    "long row": (ROWS + "1,2,3,4\n", ", row 3 has 4 fields, expected 3"),
-    "last comma": (HEADER + "1,2,3,\n", ", row 2 has 4 fields, expected 3"),
-    "short first row": ("1,2\n" + ROWS, ", row 2 has 3 fields, expected 2"),
-    "after blank lines": ("\n\n" + ROWS + "\n1,x,3\n", ", row 6, column 2 holds 'x', expected a number"),
-    "word": (HEADER + ROWS + "1,2,cat\n", ", row 4, column 3 holds 'cat', expected a number"),
-    "label": (ROWS + "cat,2,3\n", ", row 3, column 1 holds 'cat', expected a number"),
-    "empty cell": (ROWS + "1,,3\n", ", row 3, column 2 holds '', expected a number"),
-    "first empty cell": (",0,1\n" + ROWS, ", row 1, column 1 holds '', expected a number"),
-    "two headers": (HEADER + HEADER + ROWS, ", row 2, column 1 holds 'label', expected a number"),
-    "underscore": (ROWS + "1,1_0,3\n", ", row 3, column 2 holds '1_0', expected a number"),
-    "hexadecimal": (ROWS + "1,0x10,3\n", ", row 3, column 2 holds '0x10', expected a number"),
-    "comma in quotes": (ROWS + '1,"2,5",3\n', ", row 3, column 2 holds '2,5', expected a number"),
-    "open quote": (ROWS + '1,"2,3\n' + ROWS, ", row 3 has 2 fields, expected 3"),
-    "long cell": (ROWS + f"1,2,{'x' * 1000}\n", f", row 3, column 3 holds '{'x' * 40}', expected a number"),
-    "bad after float": ("1,0.5,2\n1,0.5,x\n", ", row 2, column 3 holds 'x', expected a number"),
-    "zero byte": (ROWS + "1,\0,3\n", ", row 3, column 2 holds '\\x00', expected a number"),
+    "empty": ("", " is empty; expected rows of a label and its features"),
+    "blank": ("\n \n\n", " is empty; expected rows of a label and its features"),
+    "header only": (HEADER, " holds one line that is no row of numbers; expected rows after a header"),
+    "no features": ("1\n2\n", ", row 1 has 1 field; expected a label and at least one feature between commas"),
+    "semicolons": ("label;x\n1;2\n", ", row 1 has 1 field; expected a label and at least one feature between commas"),
+    "short row": (HEADER + ROWS + "1,2\n" + ROWS, ", row 4 has 2 fields; expected 3"),
+    "long row": (ROWS + "1,2,3,4\n", ", row 3 has 4 fields; expected 3"),
+    "last comma": (HEADER + "1,2,3,\n", ", row 2 has 4 fields; expected 3"),
+    "short first row": ("1,2\n" + ROWS, ", row 2 has 3 fields; expected 2"),
+    "after blank lines": ("\n\n" + ROWS + "\n1,x,3\n", ", row 6, column 2 holds 'x'; expected a number"),
+    "word": (HEADER + ROWS + "1,2,cat\n", ", row 4, column 3 holds 'cat'; expected a number"),
+    "label": (ROWS + "cat,2,3\n", ", row 3, column 1 holds 'cat'; expected a number"),
+    "empty cell": (ROWS + "1,,3\n", ", row 3, column 2 holds ''; expected a number"),
+    "first empty cell": (",0,1\n" + ROWS, ", row 1, column 1 holds ''; expected a number"),
+    "two headers": (HEADER + HEADER + ROWS, ", row 2, column 1 holds 'label'; expected a number"),
+    "underscore": (ROWS + "1,1_0,3\n", ", row 3, column 2 holds '1_0'; expected a number"),
+    "hexadecimal": (ROWS + "1,0x10,3\n", ", row 3, column 2 holds '0x10'; expected a number"),
+    "comma in quotes": (ROWS + '1,"2,5",3\n', ", row 3, column 2 holds '2,5'; expected a number"),
+    "open quote": (ROWS + '1,"2,3\n' + ROWS, ", row 3 has 2 fields; expected 3"),
+    "long cell": (ROWS + f"1,2,{'x' * 1000}\n", f", row 3, column 3 holds '{'x' * 40}'; expected a number"),
+    "bad after float": ("1,0.5,2\n1,0.5,x\n", ", row 2, column 3 holds 'x'; expected a number"),
+    "zero byte": (ROWS + "1,\0,3\n", ", row 3, column 2 holds '\\x00'; expected a number"),
 }
 
 
@@ -147,19 +147,19 @@ def test_faults_are_one_sentence_naming_file_and_row(tmp_path: Path, text: str, 
     path = write(tmp_path, text)
     with pytest.raises(ValueError, match="expected") as caught:
         read_csv(path)
-    assert str(caught.value) == f"{path}{message}"
+    assert str(caught.value) == f"{path}{message}."
 
 
 @pytest.mark.parametrize("name", LABEL_NAMES)
 def test_a_label_in_another_column_is_refused(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, f"x0,x1,{name.upper()}\n1,2,3\n")
-    with pytest.raises(ValueError, match=f"has '{name}' in column 3, expected the label in column 1"):
+    with pytest.raises(ValueError, match=f"has '{name}' in column 3; expected the label in column 1"):
         read_csv(path)
 
 
 @pytest.mark.parametrize("cell", ["256", "-1", "0.5", "3.0", "nan"])
 def test_a_cell_that_does_not_fit_the_chosen_type(tmp_path: Path, cell: str) -> None:
-    with pytest.raises(ValueError, match=f"row 3, column 2 holds '{cell}', expected a number of type uint8"):
+    with pytest.raises(ValueError, match=f"row 3, column 2 holds '{cell}'; expected a number of type uint8"):
         read_csv(write(tmp_path, f"{ROWS}1,{cell},3\n"), np.uint8)
 
 
@@ -167,7 +167,7 @@ def test_truncated_gzip_at_every_byte(tmp_path: Path) -> None:
     whole = gzip.compress((HEADER + ROWS * 5).encode())
     for end in range(len(whole)):
         (tmp_path / "cut.csv.gz").write_bytes(whole[:end])
-        with pytest.raises(ValueError, match=r"cut\.csv\.gz.*, expected"):
+        with pytest.raises(ValueError, match=r"cut\.csv\.gz.*; expected"):
             read_csv(tmp_path / "cut.csv.gz")
 
 
@@ -187,7 +187,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_first_row_with_one_bad_cell_is_no_header(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r", row 1, column 3 holds '\?', expected a number"):
+    with pytest.raises(ValueError, match=r", row 1, column 3 holds '\?'; expected a number"):
         read_csv(write(tmp_path, "1,5,?\n0,3,4\n"))
     assert len(read_csv(write(tmp_path, "150,4,setosa,versicolor,virginica\n1,2,3,4,5\n"))[0]) == 1
 
@@ -197,5 +197,5 @@ def test_pipes_are_refused(tmp_path: Path) -> None:
     """Each time one is opened some of its rows are lost."""
     os.mkfifo(tmp_path / "pipe.csv")
     for read in (read_csv, read_dataset, read_idx, read_npz, lambda path: read_features(path, 2)):
-        with pytest.raises(ValueError, match=r"pipe\.csv is a pipe or a device, expected a file"):
+        with pytest.raises(ValueError, match=r"pipe\.csv is a pipe or a device; expected a file"):
             read(tmp_path / "pipe.csv")  # type: ignore[operator]

@@ -35,8 +35,8 @@ def test_fractions_and_negative_numbers_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "sentence"),
     [
-        ({"a": X, "b": X}, "holds the arrays 'a', 'b', expected one of X, x"),
-        ({"X": X[:, :3]}, "has 3 features in a row, expected 4"),
+        ({"a": X, "b": X}, "holds the arrays 'a', 'b'; expected one of X, x"),
+        ({"X": X[:, :3]}, "has 3 features in a row; expected 4"),
         ({"X": np.array(["a", "b"])}, "expected real numbers"),
         ({"X": np.array([{}], dtype=object)}, "objects are never unpickled"),
     ],
