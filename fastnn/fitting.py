@@ -59,7 +59,6 @@ def fit_epochs(
     if history is None:
         history, state.unfinished = History(), Unfinished()
     check_unfinished(state, plan, len(data[0]))
-    interrupts.hear()
     state.begin(plan.optimizer)
     with backend.messages(progress.message):
         trainer = backend.Trainer(architecture, state, *data, plan)

@@ -32,7 +32,7 @@ def held() -> Iterator[None]:
     if _handlers or not in_main_thread():
         yield
         return
-    _noted.clear()
+    _noted.clear()  # of one that came between the last two lines of an earlier end
     try:
         for number in NUMBERS:
             handler = signal.getsignal(number)

@@ -17,10 +17,7 @@ from .settings import Settings, from_file
 
 
 def read(settings: Settings) -> Dataset:
-    """The data, its test part from --test-data if that is given. Raises OSError or ValueError.
-
-    Values that cannot be trained on are refused here, where they can be told by their file and their place in it.
-    """
+    """The data, its test part from --test-data if that is given. Raises OSError or ValueError."""
     data = Dataset(*load_mnist()) if settings.data == "mnist" else read_dataset(settings.data)
     if settings.test_data is not None:
         test = read_dataset(settings.test_data)
@@ -31,10 +28,17 @@ def read(settings: Settings) -> Dataset:
         raise ValueError(
             f"The test rows have {data.X_test.shape[1]} features; expected {K}, as the training rows have."
         )
+    return _alike(data)
+
+
+def read_to_train(settings: Settings) -> Dataset:
+    """The same, of which all can be trained on: what cannot is told by its file and its place in it, while these are
+    known. Raises OSError or ValueError."""
+    data = read(settings)
     _check(settings, settings.data, data.X_train, data.y_train)
     if data.X_test is not None and data.y_test is not None:
         _check(settings, settings.test_data or settings.data, data.X_test, data.y_test)
-    return _alike(data)
+    return data
 
 
 def _check(settings: Settings, path: str, X: Array, y: Array) -> None:

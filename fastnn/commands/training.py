@@ -29,7 +29,7 @@ from .flags import settings_of
 from .measuring import measure, print_report, summary
 from .recorder import Recorder, Signals
 from .reporting import write_report
-from .rows import check_same, knowledge_of, prepare, read
+from .rows import check_same, knowledge_of, prepare, read_to_train
 from .run import CONFIG, FILES, Run, begin, check_new, config_of, open_run
 from .settings import Settings, from_file
 
@@ -74,7 +74,7 @@ def _resumed(given: Mapping[str, Any]) -> Run:
 
 def _train(settings: Settings, net: MLP | None, history: History | None, run: Run | None) -> None:
     init = make_initializer(settings)
-    rows, validation = prepare(settings, read(settings))
+    rows, validation = prepare(settings, read_to_train(settings))
     net = net or make_network(settings, rows, init)
     data = knowledge_of(rows.X_train, rows.y_train)
     if run is not None:

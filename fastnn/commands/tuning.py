@@ -17,7 +17,7 @@ from ..checks import integer
 from ..cpus import thread_count
 from .arguments import Terminable, flag
 from .flags import settings_of
-from .rows import prepare, read
+from .rows import prepare, read_to_train
 from .settings import NONE, Settings
 from .training import describe, make_initializer, make_network
 from .trials import Score, Trial, run_trials, scores_of
@@ -84,7 +84,7 @@ def _checked_out(out: Path, force: bool) -> Path:
 
 def _share(settings: Settings, trials: list[Trial], shared: Path) -> None:
     """Write the rows where every process maps them into its memory, which then holds them once."""
-    rows, validation = prepare(settings, read(settings))
+    rows, validation = prepare(settings, read_to_train(settings))
     if validation is None:
         raise ValueError("validation_fraction is 0; expected more, for settings are compared on the rows held out.")
     for trial in trials:  # whatever is wrong with a setting is said before the first is trained

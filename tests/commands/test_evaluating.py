@@ -121,6 +121,20 @@ def test_yes_or_no_and_numbers(
     assert "farthest off" in command("evaluate", tmp_path / "number")
 
 
+def test_a_saved_network_of_numbers(tmp_path: Path, command_json: Json, refusal: Refusal) -> None:
+    """Nothing is known of how it was trained, only what it is; and rows that are not measured on may hold anything."""
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    y = 1e50 * X.sum(axis=1)
+    net = MLP([4, 5, 1], output="identity", dtype="float64", backend="numpy")
+    net.save(tmp_path / "net.safetensors")
+    np.savez(tmp_path / "rows.npz", x_train=np.full((3, 4), np.nan), y_train=[0.5, 1, np.nan], x_test=X, y_test=y)
+    found = command_json("evaluate", tmp_path / "net.safetensors", "--data", tmp_path / "rows.npz")
+    assert (found["rows"], found["r2"]) == (60, net.score(X, y))
+    np.savez(tmp_path / "nan.npz", X=np.where(np.arange(60)[:, None] == 7, np.nan, X), y=y)
+    wanted = "nan.npz: X holds nan in row 7, column 0; expected finite numbers."
+    assert wanted in refusal("evaluate", tmp_path / "net.safetensors", "--data", tmp_path / "nan.npz")
+
+
 def test_a_recipe_s_question_is_asked_of_other_data(
     save_clusters: Callable[..., str], tmp_path: Path, command: Callable[..., str], command_json: Json
 ) -> None:
