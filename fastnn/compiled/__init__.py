@@ -24,7 +24,7 @@ def messages(tell: Callable[[str], None]) -> Iterator[None]:
 
     def compiling(name: str) -> None:
         if not told:
-            tell("compiling the kernels for this CPU, once: some 15 to 30 seconds ...")
+            tell("compiling the kernels for this CPU, once: some 10 to 20 seconds ...")
         told.append(name)
 
     cache.listeners.append(compiling)

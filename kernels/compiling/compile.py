@@ -9,6 +9,7 @@ from numba import extending, njit, types
 from numpy.typing import NDArray
 
 from . import cache, linking
+from .lowering import lowering
 
 Array = NDArray[Any]  # C-contiguous, of one dimension unless it says so; numbers are float32 or float64
 F = TypeVar("F", bound=Callable[..., object])
@@ -66,12 +67,16 @@ def entry(function: F) -> F:
     compile_for = made._compile_for_args
 
     def compile_between_interruptions(*arguments: Any, **named: Any) -> Any:
-        while True:
-            try:
-                return compile_for(*arguments, **named)
-            except linking.Paused:
-                for _, handle in linking.interruptions:
-                    handle()
+        try:
+            while True:
+                try:
+                    return compile_for(*arguments, **named)
+                except linking.Paused:
+                    for _, handle in linking.interruptions:
+                        handle()
+        except BaseException:
+            lowering.dismiss()
+            raise
 
     made._compile_for_args = compile_between_interruptions
     part: Any = kernel(function)

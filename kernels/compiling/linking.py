@@ -2,8 +2,8 @@
 
 numba optimizes every function by itself and translates it to machine code, then all over again inside each of its
 callers: a trainer of a hundred kernels, most of them inlined, took 20 seconds. Here a kernel that only others call
-stays nearly as it was written, and what Python calls is linked from all of its parts, optimized and translated once:
-11 seconds, and the same machine code but for the order of some instructions.
+stays nearly as it was written, see lowering.py, and what Python calls is linked from all of its parts, optimized and
+translated once: 11 seconds, and the same machine code but for the order of some instructions.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, ClassVar
 
 from llvmlite.binding import Linkage
-from llvmlite.binding.newpassmanagers import FunctionPassManager, PassBuilder, create_new_function_pass_manager
 from numba.core import codegen, compiler, typed_passes, types, untyped_passes
 from numba.core.compiler_machinery import PassManager
+
+from .lowering import LowerLater, Part, lowering
 
 # Kernels that stay functions of their own, as LLVM's names of functions have them: see `noinline` in compile.py.
 NOINLINE: set[str] = set()
@@ -35,12 +35,10 @@ _PASSES = (
     typed_passes.NopythonTypeInference,
     typed_passes.PreLowerStripPhis,
     typed_passes.AnnotateTypes,
-    typed_passes.NativeLowering,
-    typed_passes.NoPythonBackend,
 )
 
 
-# What may have to be done between two kernels, for all of them take half a minute: whether it waits, and what does it.
+# What may have to be done between two kernels, as all of them take some 15 seconds: whether it waits, what does it.
 interruptions: list[tuple[Callable[[], bool], Callable[[], object]]] = []
 
 
@@ -51,14 +49,6 @@ class Paused(BaseException):
 def _pause() -> None:
     if any(waits() for waits, _ in interruptions):
         raise Paused
-
-
-@cache
-def _few_passes(target: Any) -> tuple[FunctionPassManager, PassBuilder]:
-    passes = create_new_function_pass_manager()
-    passes.add_sroa_pass()
-    passes.add_simplify_cfg_pass()
-    return passes, target._pass_builder()
 
 
 class _Typing:
@@ -82,47 +72,16 @@ class _Typing:
         return self._known[key]
 
 
-class _Part(codegen.JITCodeLibrary):  # type: ignore[misc]
-    """The code of one kernel, for whoever calls it; there is nothing in it that Python could run."""
-
-    def _optimize_functions(self, module: Any) -> None:
-        """Bring variables, which numba keeps in memory, to registers. Without, the whole would take as much longer; all
-        that numba would do here takes four times as long, 2 of 28 seconds, and is done again to the whole."""
-        module.data_layout = self._codegen._data_layout
-        passes, builder = _few_passes(self._codegen)
-        for function in module.functions:
-            passes.run(function, builder)
-
-    def add_linking_library(self, library: Any) -> None:
-        self._linking_libraries.append(library)
-
-    def finalize(self) -> None:
-        self._finalized = True
-
-    def get_pointer_to_function(self, name: str) -> int:
-        return 0
-
-    @property
-    def codegen(self) -> _Part:
-        return self
-
-    def set_env(self, name: str, environment: Any) -> None:
-        """For exceptions and Python objects, which kernels do not have."""
-
-
 class _Whole(codegen.JITCodeLibrary):  # type: ignore[misc]
     """The code of one function that Python calls, and of all kernels that it calls."""
 
     _linking_libraries: list[Any]
 
+    def add_linking_library(self, library: Any) -> None:
+        self._linking_libraries.append(library)
+
     def finalize(self) -> None:
-        found: dict[Any, None] = {}
-        new = self._linking_libraries
-        while new:
-            found.update(dict.fromkeys(new))
-            inner = [library for part in new if isinstance(part, _Part) for library in part._linking_libraries]
-            new = [library for library in dict.fromkeys(inner) if library not in found]
-        self._linking_libraries = list(found)
+        self._linking_libraries = lowering.closure(self._linking_libraries, _pause)
         _pause()
         super().finalize()
 
@@ -151,7 +110,7 @@ def _without_collecting() -> Iterator[None]:
             gc.enable()
 
 
-def _make_compiler(kind: type) -> Any:
+def _make_compiler(kind: type, *last_passes: type) -> Any:
     class Compiler(compiler.Compiler):  # type: ignore[misc]
         def __init__(self, typing_context: Any, target_context: Any, library: Any, *rest: Any) -> None:
             made = kind(target_context.codegen(), kind.__name__)
@@ -160,7 +119,7 @@ def _make_compiler(kind: type) -> Any:
 
         def define_pipelines(self) -> list[PassManager]:
             manager = PassManager("kernel")
-            for each in _PASSES:
+            for each in (*_PASSES, *last_passes):
                 manager.add_pass(each)
             manager.finalize()
             return [manager]
@@ -173,4 +132,5 @@ def _make_compiler(kind: type) -> Any:
     return Compiler
 
 
-PartCompiler, WholeCompiler = _make_compiler(_Part), _make_compiler(_Whole)
+PartCompiler = _make_compiler(Part, LowerLater)
+WholeCompiler = _make_compiler(_Whole, typed_passes.NativeLowering, typed_passes.NoPythonBackend)
