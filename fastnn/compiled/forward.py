@@ -106,24 +106,13 @@ def predict(
             check()
         return _predict_few(architecture, state, X, output)
     dtype, N, m = state.weights[0].dtype, architecture.sizes[-1], len(X)
-    layout, nothing = layout_of(architecture, dtype)[0], no_lists(dtype)
+    nothing = no_lists(dtype)
     lists = lists_of(X, dtype) if isinstance(X, CSR) else nothing
     none = np.zeros(0, np.int64), nothing.values
     data = Data(rows_of(X), lists, nothing, *none, LOSSES.index(output), 0.0, np.zeros(0))
-    threads = _threads(architecture, m, threads)
     out = np.empty(m * N, dtype)
-    with _room(layout, state, m, threads) as (network, blocks):
-        finite = np.ones(threads, np.bool_)
-        if threads > 1 and (lists is not nothing or dtype not in _compiled):
-            inference.predict(0, 1, NOBODY, network, data, 0, blocks[0], out, finite)  # compiles, in the main thread
-            if lists is nothing:
-                _compiled.add(dtype)
-
-        def part(t: int, threads: int, control: Array) -> None:
-            inference.predict(t, threads, control, network, data, m, blocks[t], out, finite)
-
-        team.run(part, threads)
-    if check is not None and not finite.all():
+    finite = _run(architecture, state, data, m, threads, out, np.zeros(0), none[0])
+    if check is not None and not finite:
         check()
     return out.reshape(m, N)
 
@@ -131,16 +120,34 @@ def predict(
 def evaluate(architecture: Architecture, state: State, X: Array | CSR, Y: Array, threads: int) -> tuple[float, int]:
     """See trainer.Backend."""
     dtype, m = state.weights[0].dtype, len(X)
-    layout = layout_of(architecture, dtype)[0]
-    data = data_of(X, Y, architecture, dtype)
-    parts, threads = -(-m // BLOCK), _threads(architecture, m, threads)
-    losses, right = np.zeros(parts), np.zeros(parts, np.int64)
-    with _room(layout, state, m, threads) as (network, blocks):
-        if threads > 1:
-            inference.evaluate(0, 1, NOBODY, network, data, 0, blocks[0], losses, right)  # compiles, in the main thread
-
-        def part(t: int, threads: int, control: Array) -> None:
-            inference.evaluate(t, threads, control, network, data, m, blocks[t], losses, right)
-
-        team.run(part, threads)
+    data, blocks = data_of(X, Y, architecture, dtype), -(-m // BLOCK)
+    losses, right = np.zeros(blocks), np.zeros(blocks, np.int64)
+    _run(architecture, state, data, m, threads, np.empty(0, dtype), losses, right)
     return float(losses.sum() / m), int(right.sum())
+
+
+def _run(
+    architecture: Architecture,
+    state: State,
+    data: Data,
+    m: int,
+    threads: int,
+    out: Array,
+    losses: Array,
+    right: Array,
+) -> bool:
+    """The kernel, in as many of so many threads as are worth it. Returns whether features were seen to be finite."""
+    dtype, threads = state.weights[0].dtype, _threads(architecture, m, threads)
+    with _room(layout_of(architecture, dtype)[0], state, m, threads) as (network, batches):
+        finite = np.ones(threads, np.bool_)
+
+        def part(t: int, threads: int, control: Array, m: int = m) -> None:
+            inference.predict_or_evaluate(t, threads, control, network, data, m, batches[t], out, finite, losses, right)
+
+        lists = len(data.lists.starts) > 0
+        if threads > 1 and (lists or dtype not in _compiled):
+            part(0, 1, NOBODY, 0)  # compiles, in the main thread
+            if not lists:
+                _compiled.add(dtype)
+        team.run(part, threads)
+    return bool(finite.all())

@@ -19,7 +19,7 @@ from fastnn.kernels.compiling.compile import FASTMATH, entry, kernel
 ENTRIES = {
     "activations": "activate_together activate_backward_together",
     "finite": "all_finite",
-    "training.inference": "predict predict_few evaluate",
+    "training.inference": "predict_or_evaluate predict_few",
     "losses": "loss_together",
     "matmul": "matmul_bias matmul_bias_backward",
     "matrix_unit.matmul_thirds": "matmul_bias matmul_bias_backward",
