@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .lines import opened_lines
-from .parts import make_part
+from .parts import make_labels, make_part
 from .source import Array, StrPath
 
 LABEL_NAMES = ("label", "class", "target")
@@ -30,9 +30,12 @@ def read_csv(path: StrPath, dtype: DTypeLike | None = None) -> tuple[Array, Arra
     Raises FileNotFoundError, TypeError where `dtype` is no integer or floating type, or ValueError that names the row:
     one too short or too long, or a cell that is no number of its type.
     """
-    path = Path(path)
-    chosen = None if dtype is None else _feature_type(dtype)
-    header, fields = _layout(path)
+    return read_table(Path(path), None if dtype is None else _feature_type(dtype), least=2)
+
+
+def read_table(path: Path, chosen: np.dtype[Any] | None, least: int) -> tuple[Array, Array]:
+    """The same of rows of `least` numbers and more, the first of which may be anything; K may be 0."""
+    header, fields = _layout(path, least)
     if chosen is None:
         with suppress(ValueError):  # a value that is no uint8 ends this at its row
             return _read(path, header, fields, np.dtype(np.uint8))
@@ -50,7 +53,7 @@ def _feature_type(dtype: DTypeLike) -> np.dtype[Any]:
     return chosen
 
 
-def _layout(path: Path) -> tuple[int, int]:
+def _layout(path: Path, least: int) -> tuple[int, int]:
     """The number of the header's line, 0 where there is none, and the count of fields in a row."""
     with opened_lines(path) as lines:
         number, first = next(lines, (0, ""))
@@ -60,7 +63,7 @@ def _layout(path: Path) -> tuple[int, int]:
         header = number if _are_names(names) else 0
         if header and next(lines, None) is None:
             raise ValueError(f"{path} holds one line that is no row of numbers; expected rows after a header.")
-    if len(names) < 2:
+    if len(names) < least:
         raise ValueError(f"{path}, row {number} has 1 field; expected a label and at least one feature between commas.")
     if header:
         _check_label_first(names, path)
@@ -85,7 +88,8 @@ def _check_label_first(names: list[str], path: Path) -> None:
 def _read(path: Path, header: int, fields: int, dtype: np.dtype[Any]) -> tuple[Array, Array]:
     with opened_lines(path) as lines:
         table = _parse((line for number, line in lines if number != header), fields, dtype)
-    return make_part(table["X"], table["y"], str(path))
+    X, y = table["X"], table["y"]
+    return make_part(X, y, str(path)) if fields > 1 else (X, make_labels(y, str(path)))
 
 
 def _parse(lines: Iterable[str], fields: int, dtype: np.dtype[Any]) -> Array:

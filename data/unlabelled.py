@@ -10,7 +10,7 @@ from .lines import is_zip
 from .npz import read_member
 from .parts import make_features
 from .source import Array, StrPath, opened
-from .table import read_csv
+from .table import read_table
 
 NAMES = ("X", "x", "X_test", "x_test", "X_train", "x_train")
 
@@ -48,10 +48,10 @@ def _read_npz(path: Path) -> Array:
 
 
 def _read_table(path: Path, K: int) -> Array:
-    X, y = read_csv(path)
+    X, y = read_table(path, None, least=1)
     if X.shape[1] == K:
         return X
     if X.shape[1] != K - 1:
-        raise ValueError(f"{path} has {X.shape[1] + 1} fields in a row; expected {K}, as the network has, or {K + 1}.")
+        raise ValueError(f"{path} has rows of length {X.shape[1] + 1}; expected {K}, as the network has, or {K + 1}.")
     byte = X.dtype == np.uint8 and y.dtype == np.int64 and 0 <= y.min() <= y.max() <= 255
     return np.column_stack([y.astype(np.uint8 if byte else np.float64), X])

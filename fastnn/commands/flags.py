@@ -31,9 +31,8 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     if "recipe" in flags:
         raise ValueError("recipe and --config are both given; expected one of them.")
     written = _read_config(given["config"])
-    written = _recipe(written.get("recipe")) | written
-    from_file(given["config"], lambda: Settings(**written))
-    return Settings(**written | flags)
+    settings = from_file(given["config"], lambda: Settings(**_recipe(written.get("recipe")) | written))
+    return settings.replace(**flags)
 
 
 def _recipe(name: str | None) -> dict[str, Any]:

@@ -112,6 +112,7 @@ def _records(names: list[tuple[str, int]], labels: Array, probabilities: Array |
 def _print(names: list[tuple[str, int]], labels: Array, probabilities: Array | None) -> None:
     several = {name for name, row in names if row > 0}
     shown = [f"{name}[{row}]" if name in several else name for name, row in names]
+    shown = [os.fsencode(name).decode(errors="replace") for name in shown]
     width = max(map(len, shown))
     for i, name in enumerate(shown):
         if probabilities is None:
@@ -145,4 +146,4 @@ def _csv(names: list[tuple[str, int]], labels: Array, probabilities: Array | Non
     writer.writerow(["file", "row", *titles])
     for i, (name, row) in enumerate(names):
         writer.writerow([name, row, *(value for table in tables for value in table[i].tolist())])
-    return text.getvalue().encode()
+    return text.getvalue().encode(errors="surrogateescape")  # as names of files are, whatever bytes they have

@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +67,21 @@ def test_text_and_files(digits: Path, tmp_path: Path, command: Callable[..., str
     with np.load(tmp_path / "out.npz") as written:
         assert written["label"].tolist() == labels.tolist()
         assert written["probabilities"].shape == (20, 10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are no bytes here")
+def test_a_name_that_is_no_text(digits: Path, tmp_path: Path, command: Callable[..., str], command_json: Json) -> None:
+    """Printed as it can be, and kept as it is."""
+    name = tmp_path / os.fsdecode(b"rows-\xff.npz")
+    with name.open("wb") as file:
+        np.savez(file, X=rows(digits)[:1])
+    assert command("predict", digits, name).split()[0] == f"{tmp_path}/rows-\N{REPLACEMENT CHARACTER}.npz"
+    assert command_json("predict", digits, name)["predictions"][0]["file"] == str(name)
+    command("predict", digits, name, "--out", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes().splitlines()[1].startswith(os.fsencode(name) + b",0,")
+    command("predict", digits, name, "--out", tmp_path / "out.npz")
+    with np.load(tmp_path / "out.npz") as written:
+        assert written["files"].tolist() == [str(name)]
 
 
 def test_numbers(save_clusters: Callable[..., str], tmp_path: Path, command: Callable[..., str]) -> None:
@@ -183,7 +200,7 @@ IMPOSTORS: dict[str, tuple[bytes, str]] = {
     "short.png": (saved(VARIANTS["small"], "PNG")[:90], "short.png is damaged"),
     "header.png": (png(100, 100), "header.png is damaged|header.png holds something else"),
     "lies.png": (png(60000, 60000), "lies.png has 3600000000 pixels; expected at most|lies.png holds something else"),
-    "rows.csv": (b"1,2,3\n4,5,6\n", "rows.csv has 3 fields in a row; expected 784"),
+    "rows.csv": (b"1,2,3\n4,5,6\n", "rows.csv has rows of length 3; expected 784"),
     "broken.npz": (b"PK\x03\x04" + b"x" * 50, "broken.npz is damaged"),
     "missing.png": (b"", "missing.png: No such file"),
 }

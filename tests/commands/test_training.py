@@ -319,6 +319,7 @@ BAD_FLAGS = [
     ("--config missing.toml", "missing.toml: No such file"),
     ("--config narrow.csv", "narrow.csv is no config.toml of a run"),
     ("--config wrong.toml", "wrong.toml: learning_rate is 'much'; expected a number."),
+    ("--config recipe.toml", "recipe.toml: recipe is 'mine'; expected one of zero-logistic, "),
     ("--config unknown.toml", "unknown.toml is no config.toml of a run: a setting is 'lr'; expected one of"),
     ("--config wrong.toml --recipe digits-relu10", "--recipe and --config are both given"),
     ("--resume nothing", "--data is given with --resume"),
@@ -345,6 +346,7 @@ def test_bad_flags(
     save_csv(tmp_path / "nan.csv", np.where(seventh[:, None] & (np.arange(4) == 3), np.nan, 1.0), np.arange(50) % 3)
     save_csv(tmp_path / "infinite.csv", np.ones((50, 4)), np.where(seventh, np.inf, 1.0))
     (tmp_path / "wrong.toml").write_text('learning_rate = "much"')
+    (tmp_path / "recipe.toml").write_text('recipe = "mine"')
     (tmp_path / "unknown.toml").write_text("lr = 1")
     before = sorted(tmp_path.iterdir())
     monkeypatch.chdir(tmp_path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastnn.data import read_features
+from fastnn.data import read_csv, read_features
 
 X = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
@@ -30,6 +30,17 @@ def test_fractions_and_negative_numbers_stay(tmp_path: Path) -> None:
         table[0, 0] = first
         np.savetxt(tmp_path / "x.csv", table, delimiter=",", fmt="%g")
         np.testing.assert_array_equal(read_features(tmp_path / "x.csv", 4), table)
+
+
+@pytest.mark.parametrize(("text", "column"), [("1\n2\n", [1, 2]), ("x\n1\n2\n", [1, 2]), ("-1.5\n2\n", [-1.5, 2.0])])
+def test_one_column(text: str, column: list[float], tmp_path: Path) -> None:
+    """It may be a feature, but not a label without features."""
+    (tmp_path / "x.csv").write_text(text)
+    np.testing.assert_array_equal(read_features(tmp_path / "x.csv", 1), np.array(column)[:, None])
+    with pytest.raises(ValueError, match="has rows of length 1; expected 2, as the network has, or 3"):
+        read_features(tmp_path / "x.csv", 2)
+    with pytest.raises(ValueError, match="has 1 field; expected a label and at least one feature"):
+        read_csv(tmp_path / "x.csv")
 
 
 @pytest.mark.parametrize(
