@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import shutil
 import sys
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from statistics import mean, pstdev
@@ -23,6 +19,7 @@ from ..errors import Diverged
 from ..history import History
 from ..recipes import Prepared
 from .arguments import flag
+from .processes import in_processes
 from .settings import Settings
 from .training import make_initializer, make_network, plan_of
 
@@ -139,36 +136,9 @@ def scores_of(results: list[TrialResult]) -> list[Score]:
 
 
 def run_trials(trials: list[Trial], shared: Path, jobs: int) -> Iterator[TrialResult]:
-    """Each result as soon as it is there. shared: where X, y, X_held and y_held are, as .npy.
-
-    Processes are started afresh: one that is forked may not use threads that its parent had.
-    """
+    """Each result as soon as it is there. shared: where X, y, X_held and y_held are, as .npy."""
     _warm_up(trials[0], shared)
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(trials)), context, _end_with_parent, (shared,)) as pool:
-        try:
-            for future in as_completed([pool.submit(_run, trial, shared) for trial in trials]):
-                yield future.result()
-        except BaseException:
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _end_with_parent(shared: Path) -> None:
-    """Have a process end when the one that started it was killed, and remove what that can no longer: the pool would
-    wait for it for ever, and the rows would stay.
-    """
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        shutil.rmtree(shared, ignore_errors=True)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    yield from in_processes(partial(_run, shared), trials, jobs, shared)
 
 
 def _warm_up(trial: Trial, shared: Path) -> None:
@@ -184,7 +154,7 @@ def _rows(shared: Path) -> Prepared:
     return Prepared(X, y, X_held, y_held, "validation")
 
 
-def _run(trial: Trial, shared: Path) -> TrialResult:
+def _run(shared: Path, trial: Trial) -> TrialResult:
     rows, batch_size = _rows(shared), trial.settings.batch_size
     iterations = 1 if batch_size is None else -(-len(rows.X_train) // batch_size)
     return TrialResult(trial, _fit(trial.settings, rows, rows), iterations)
