@@ -27,15 +27,18 @@ PATIENCE_SECONDS = 5.0
 
 
 def run(work: Work, threads: int) -> None:
-    """work in so many threads, of which the caller is one; in it alone while another thread's call has the others."""
-    team = _team(threads) if threads > 1 else None
+    """work in so many threads, of which the caller is one, or in as many as can be started; in the caller alone while
+    another thread's call has the others."""
+    global _team
+    team = _the_team() if threads > 1 else None
     if team is None or not team.busy.acquire(blocking=False):
         work(0, 1, NOBODY)
         return
     try:
-        team.run(work)
+        team.run(work, threads)
     except BaseException:
-        _teams.pop(threads, None)
+        if _team is team:
+            _team = None
         team.control[ABANDONED] = 1
         team.dismiss()  # for as long as it takes: nobody works on the caller's memory any more
         raise
@@ -44,39 +47,52 @@ def run(work: Work, threads: int) -> None:
 
 
 class Team:
-    """`threads` - 1 threads that help the calling one."""
+    """Threads that help the calling one: as many as any call has needed, of which each takes the first few."""
 
-    def __init__(self, threads: int) -> None:
-        self.threads, self.busy = threads, threading.Lock()
+    def __init__(self) -> None:
+        self.busy = threading.Lock()
         # Whoever is dismissed while somebody hands out work has either got that work before, or never gets it.
         self.handing, self.dismissed = threading.Lock(), False
         self.control = np.zeros(SLOTS, np.int64)
-        self.cpus = [-1] * threads  # where each thread was when it began
-        self.asleep = [False] * threads
-        self.allowed: list[set[int]] = [set()] * threads  # what wake_elsewhere returned
+        self.cpus = [-1]  # where each thread was when it began
+        self.asleep = [False]
+        self.allowed: list[set[int]] = [set()]  # what wake_elsewhere returned
         self.failures: list[BaseException] = []
-        self.tasks: list[SimpleQueue[Work | None]] = []
+        self.tasks: list[SimpleQueue[tuple[Work, int] | None]] = []
         self.helpers: list[threading.Thread] = []
-        for t in range(1, threads):
-            self.tasks.append(SimpleQueue())
-            self.helpers.append(threading.Thread(target=self._help, args=(t,), name=f"fastnn-{t}", daemon=True))
-            self.helpers[-1].start()
 
-    def run(self, work: Work) -> None:
-        """work in all threads; returns when all have ended, or raises what one of them raised."""
+    def run(self, work: Work, threads: int) -> None:
+        """work in so many threads; returns when all have ended, or raises what one of them raised."""
         self.cpus[0] = current_cpu()
         with self.handing:
-            helped = not self.dismissed
-            for t in range(1, self.threads if helped else 1):
+            threads = 1 if self.dismissed else self._reach(threads)
+            for t in range(1, threads):
                 if self.asleep[t]:
                     self.allowed[t] = wake_elsewhere(self.helpers[t - 1], self.cpus[0])
-                self.tasks[t - 1].put(work)
-        if not helped:
+                self.tasks[t - 1].put((work, threads))
+        if threads == 1:
             work(0, 1, NOBODY)
             return
-        work(0, self.threads, self.control)
+        work(0, threads, self.control)
         if self.failures:
             raise self.failures[0]
+
+    def _reach(self, threads: int) -> int:
+        """Start helpers until there are enough; returns how many threads there are for a call of so many."""
+        for t in range(len(self.helpers) + 1, threads):
+            helper = threading.Thread(target=self._help, args=(t,), name=f"fastnn-{t}", daemon=True)
+            self.cpus.append(-1)
+            self.asleep.append(False)
+            self.allowed.append(set())
+            self.tasks.append(SimpleQueue())
+            try:
+                helper.start()
+            except RuntimeError:  # the system has no more threads
+                for numbers in (self.cpus, self.asleep, self.allowed, self.tasks):
+                    numbers.pop()
+                return t
+            self.helpers.append(helper)
+        return threads
 
     def dismiss(self, patience: float | None = None) -> None:
         """End the helpers, once they have done what they were given; waits at most so many seconds for each."""
@@ -88,52 +104,53 @@ class Team:
             helper.join(patience)
 
     def _help(self, t: int) -> None:
-        work = self._next(t)
-        while work is not None:
+        task = self._next(t)
+        while task is not None:
+            work, threads = task
             keep_apart(t, self.cpus)
             try:
-                work(t, self.threads, self.control)
+                work(t, threads, self.control)
             except BaseException as failure:
                 self.failures.append(failure)
                 self.control[ABANDONED] = 1
-            work = None  # nothing of the caller's is kept
-            work = self._next(t)
+            del work, task  # nothing of the caller's is kept
+            task = self._next(t)
 
-    def _next(self, t: int) -> Work | None:
+    def _next(self, t: int) -> tuple[Work, int] | None:
         """Sleep until there is work for helper t."""
         self.asleep[t] = True
-        work = self.tasks[t - 1].get()
+        task = self.tasks[t - 1].get()
         self.asleep[t] = False
         restore_cpus(self.allowed[t])
         self.allowed[t] = set()
-        return work
+        return task
 
 
 NOBODY = np.zeros(SLOTS, np.int64)
-_teams: dict[int, Team] = {}
+_team: Team | None = None
 _lock = threading.Lock()
 
 
-def _team(threads: int) -> Team:
-    team = _teams.get(threads)
+def _the_team() -> Team:
+    global _team
+    team = _team
     if team is None:
         with _lock:
-            if threads not in _teams:
-                _teams[threads] = Team(threads)
-            team = _teams[threads]
+            team = _team = _team or Team()
     return team
 
 
 def _dismiss_all() -> None:
-    while _teams:
-        _teams.popitem()[1].dismiss(PATIENCE_SECONDS)
+    global _team
+    team, _team = _team, None
+    if team is not None:
+        team.dismiss(PATIENCE_SECONDS)
 
 
 def _forget_all() -> None:
     """In a forked process: what another thread has begun meanwhile."""
-    global _lock
-    _lock = threading.Lock()
-    _teams.clear()
+    global _lock, _team
+    _lock, _team = threading.Lock(), None
 
 
 # A forked process has only the thread that forked; and no thread may run a kernel while its memory is given back.

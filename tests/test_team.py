@@ -45,10 +45,37 @@ def test_every_thread_has_its_part(threads: int, pause: float) -> None:
 
 def test_a_team_that_is_dismissed_before_it_gets_its_work() -> None:
     """As by a fork in another thread: the caller does all of it, and does not wait for anybody."""
-    gone, parts = team.Team(2), np.zeros(2)
+    gone, parts = team.Team(), np.zeros(2)
     gone.dismiss()
-    gone.run(lambda t, among, control: count(t, among, control, parts))
+    gone.run(lambda t, among, control: count(t, among, control, parts), 2)
     assert parts.tolist() == [1, 0]
+
+
+def test_all_calls_share_their_helpers() -> None:
+    """There are as many as the largest call needs, and smaller ones leave the others asleep."""
+    for threads in (2, 5, 3, 4, 2, 5):
+        assert parts_of(threads) == [threads] * threads
+    names = [thread.name for thread in threading.enumerate() if thread.name.startswith("fastnn-")]
+    assert {f"fastnn-{t}" for t in range(1, 5)} <= set(names)
+    assert len(names) == len(set(names))
+
+
+def test_no_more_threads_than_the_system_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    few, parts, start = team.Team(), np.zeros(4), threading.Thread.start
+
+    def start_three(thread: threading.Thread) -> None:
+        if len(few.helpers) == 2:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_three)
+    for _ in range(2):
+        few.run(lambda t, among, control: count(t, among, control, parts), 4)
+    monkeypatch.undo()
+    assert parts.tolist() == [6, 6, 6, 0]
+    few.run(lambda t, among, control: count(t, among, control, parts), 4)
+    few.dismiss()
+    assert parts.tolist() == [10, 10, 10, 4]
 
 
 @pytest.mark.parametrize("failing", [0, 1, 2])
@@ -99,9 +126,9 @@ def test_helpers_sleep() -> None:
 
 
 def in_a_team() -> None:
-    pair = team.Team(2)
+    pair = team.Team()
     for _ in range(2):
-        pair.run(lambda t, threads, control: count(t, threads, control, np.zeros(2)))
+        pair.run(lambda t, threads, control: count(t, threads, control, np.zeros(2)), 2)
     pair.dismiss()
 
 
@@ -134,15 +161,15 @@ def test_leaving_a_core() -> None:
 def run_after_sleep(pair: team.Team, work: team.Work) -> None:
     """work in the team, once its helper has done everything before."""
     end = time.monotonic() + PATIENCE_SECONDS
-    while not pair.asleep[1]:
+    while pair.helpers and not pair.asleep[1]:
         assert time.monotonic() < end
         time.sleep(0.001)
-    pair.run(work)
+    pair.run(work, 2)
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be moved")
 def test_a_sleeper_wakes_up_elsewhere_and_may_go_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    pair, allowed = team.Team(2), os.sched_getaffinity(0)
+    pair, allowed = team.Team(), os.sched_getaffinity(0)
     woken: list[tuple[set[int], set[int]]] = []
     seen: list[set[int]] = []
 
@@ -174,7 +201,7 @@ def forbidden(thread: int, allowed: set[int]) -> None:
     ids=["forbidden", "unknown"],
 )
 def test_a_sleeper_that_cannot_be_moved(module: Any, name: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    pair, parts = team.Team(2), np.zeros(2)
+    pair, parts = team.Team(), np.zeros(2)
     monkeypatch.setattr(module, name, value, raising=False)
     for _ in range(3):
         run_after_sleep(pair, lambda t, threads, control: count(t, threads, control, parts))
