@@ -12,7 +12,7 @@ import numpy as np
 
 from .archive import opened_member, opened_zip
 from .parts import REAL_KINDS, Dataset, join_parts, make_part
-from .source import Array, Stream, StrPath, byte_count, read_array, read_up_to
+from .source import Array, Stream, StrPath, byte_count, opened, read_array, read_up_to
 
 MAGIC = b"\x93NUMPY"
 LENGTH_BYTES = {1: 2, 2: 4, 3: 4}  # of the header's length, for each version of the format
@@ -70,6 +70,13 @@ def read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
         if size != left:
             raise ValueError(f"{name} holds {left} bytes of data; expected {size} for the shape {shape} of {dtype}.")
         return read_array(stream, dtype, shape, name, fortran)
+
+
+def read_npy(path: Path) -> Array:
+    """The array of a file of its own."""
+    with opened(path) as stream:
+        dtype, shape, fortran = _read_header(stream, str(path))
+        return read_array(stream, dtype, shape, str(path), fortran)
 
 
 def _read_header(stream: Stream, name: str) -> Header:

@@ -58,7 +58,8 @@ def _layout(path: Path, least: int) -> tuple[int, int]:
     with opened_lines(path) as lines:
         number, first = next(lines, (0, ""))
         if not first:
-            raise ValueError(f"{path} is empty; expected rows of a label and its features.")
+            expected = "a label and its features" if least > 1 else "features"
+            raise ValueError(f"{path} is empty; expected rows of {expected}.")
         names = _split(first)
         header = number if _are_names(names) else 0
         if header and next(lines, None) is None:

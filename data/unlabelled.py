@@ -7,7 +7,7 @@ import numpy as np
 from .archive import opened_zip
 from .idx import read_idx
 from .lines import is_zip
-from .npz import read_member
+from .npz import MAGIC, read_member, read_npy
 from .parts import make_features
 from .source import Array, StrPath, opened
 from .table import read_table
@@ -16,7 +16,7 @@ NAMES = ("X", "x", "X_test", "x_test", "X_train", "x_train")
 
 
 def read_features(path: StrPath, K: int) -> Array:
-    """Features (m, K) of a table, whose rows may begin with a label, of an .npz or of an IDX file of images.
+    """Features (m, K) of a table, whose rows may begin with a label, of an .npz, an .npy or an IDX file of images.
 
     Of an .npz: its X, its x_test or x_train, or its only array. Raises FileNotFoundError, or ValueError where the file
     is damaged, of no such form, or has rows of another length.
@@ -28,8 +28,11 @@ def read_features(path: StrPath, K: int) -> Array:
         X = _read_npz(path) if arrays else _read_table(path, K)
     else:
         with opened(path) as stream:
-            images = stream.read(2) == b"\0\0"
-        X = make_features(read_idx(path), str(path)) if images else _read_table(path, K)
+            head = stream.read(len(MAGIC))
+        if head == MAGIC:
+            X = make_features(read_npy(path), str(path))
+        else:
+            X = make_features(read_idx(path), str(path)) if head[:2] == b"\0\0" else _read_table(path, K)
     if X.shape[1] != K:
         raise ValueError(f"{path} has {X.shape[1]} features in a row; expected {K}, as the network has.")
     return X

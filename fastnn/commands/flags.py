@@ -78,7 +78,12 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     add("--recipe", metavar="NAME", help="a network whose results are known; other flags win over it")
     add("--list-recipes", action=_ListRecipes, nargs=0, help="print the recipes' names and exit")
     add("--config", metavar="FILE", help="settings as in a run's config.toml; other flags win over it")
-    add("--data", metavar="PATH", help="mnist, or an IDX folder, .npz or .csv file (default: mnist)")
+    add(
+        "--data",
+        metavar="PATH",
+        help="mnist, or an IDX folder, .npz or .csv file (default: mnist); what is nothing "
+        "but whole numbers from 0 to 255 means x / 255",
+    )
     add("--test-data", metavar="PATH", help="rows to measure on (default: the test rows of --data)")
     add("--validation-fraction", type=float, metavar="F", help="share of training rows held out (default: 0)")
 

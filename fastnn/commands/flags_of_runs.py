@@ -20,7 +20,7 @@ def predict_parser() -> Parser:
     """The flags of `fastnn.predict`."""
     parser = Parser("predict", "Labels and probabilities for images of digits, or for rows of features.")
     add_run_argument(parser)
-    parser.add_argument("files", nargs="+", metavar="FILE", help="PNG or JPEG, or rows as CSV, .npz or IDX")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="PNG or JPEG, or rows as CSV, .npz, .npy or IDX")
     _add_out(parser, "write all to this .csv or .npz")
     return parser
 

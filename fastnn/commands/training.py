@@ -142,12 +142,15 @@ def make_initializer(settings: Settings) -> Initializer | None:
 
 
 def describe(settings: Settings, net: MLP, rows: Prepared) -> str:
-    """A line of what is about to be trained, such as "784-128-10, 60000 rows in batches of 128, ..."."""
+    """What is about to be trained, such as "784-128-10, 60000 rows in batches of 128, ...", and what bytes mean: in a
+    table of whole numbers that nobody has called so they may come unexpected."""
     sizes = "-".join(map(str, net.architecture.sizes))
     batch = "at once" if settings.batch_size is None else f"in batches of {settings.batch_size}"
     epochs = counted(settings.epochs, "epoch")
     how = f"{settings.optimizer} at {settings.learning_rate:g}, {epochs}, seed {settings.seed}"
-    return f"{sizes}, {len(rows.X_train)} rows {batch}, {how}"
+    known = settings.data == "mnist" or rows.X_train.dtype != np.uint8
+    scale = "" if known else "\nfeatures are whole numbers from 0 to 255, taken as x / 255"
+    return f"{sizes}, {len(rows.X_train)} rows {batch}, {how}{scale}"
 
 
 def plan_of(settings: Settings) -> Plan:

@@ -60,6 +60,14 @@ def test_report_and_json(clusters: str, capsys: pytest.CaptureFixture[str]) -> N
     assert expected.items() <= figures.items()
 
 
+@pytest.mark.parametrize(("first", "said"), [("5", True), ("5.0", False), ("-5", False)])
+def test_a_table_of_bytes_is_told(first: str, said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"{i % 2},{i % 7},{i}\n" for i in range(20))
+    (tmp_path / "table.csv").write_text(f"0,{first},200\n{rows}")
+    text, _ = run(capsys, "--data", str(tmp_path / "table.csv"), *NUMPY)
+    assert ("features are whole numbers from 0 to 255, taken as x / 255" in text.splitlines()) == said
+
+
 def test_a_seed_repeats_a_run(clusters: str, capsys: pytest.CaptureFixture[str]) -> None:
     argv = ("--data", clusters, *NUMPY, "--validation-fraction", "0.2")
     losses = [run(capsys, *argv, "--seed", seed)[1]["final_loss"] for seed in ("1", "1", "2")]

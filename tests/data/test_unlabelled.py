@@ -15,6 +15,7 @@ X = np.arange(12, dtype=np.uint8).reshape(3, 4)
 def test_every_form(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", x_test=X, y_test=np.zeros(3))
     np.savez(tmp_path / "only.npz", some=X.reshape(3, 2, 2))
+    np.save(tmp_path / "x.npy", np.asfortranarray(X))
     np.savetxt(tmp_path / "plain.csv", X, delimiter=",", fmt="%d")
     np.savetxt(tmp_path / "labelled.csv", np.column_stack([[7, 8, 9], X]), delimiter=",", fmt="%d")
     (tmp_path / "images.gz").write_bytes(gzip.compress(struct.pack(">HBBIII", 0, 8, 3, 3, 2, 2) + X.tobytes()))
