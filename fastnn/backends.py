@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from .interrupts import held
+from .kernels.compiling.interrupts import held
 from .trainer import Backend
 
 BACKENDS = ("numba", "numpy")

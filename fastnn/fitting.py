@@ -8,11 +8,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from . import interrupts
 from .architecture import Architecture
 from .csr import CSR
 from .errors import Diverged
 from .history import History
+from .kernels.compiling import interrupts
 from .progress import Progress
 from .trainer import Backend, Plan, Poll, State, Trainer, Unfinished
 

@@ -18,7 +18,7 @@ from .csr import CSR
 from .fitting import Keeper, fit_epochs
 from .history import History
 from .initializers import Initializer
-from .interrupts import held
+from .kernels.compiling.interrupts import held
 from .optimizers import Optimizer
 from .progress import Progress, make_progress
 from .trainer import Plan, State

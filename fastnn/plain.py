@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import interrupts, reference
+from . import reference
 from .architecture import Architecture
 from .csr import CSR
 from .errors import Diverged
+from .kernels.compiling import interrupts
 from .objective import Objective
 from .trainer import Plan, Poll, State
 

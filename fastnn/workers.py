@@ -9,8 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from . import interrupts
 from .cpus import current_cpu, keep_apart
+from .kernels.compiling import interrupts
 from .kernels.sync import ABANDONED, STOP, STOPPING
 
 Array = NDArray[Any]

@@ -11,7 +11,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
-from ..interrupts import in_main_thread
+from ..kernels.compiling.interrupts import in_main_thread
 
 # The flags that are not named after their setting.
 FLAGS = {

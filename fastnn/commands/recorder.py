@@ -14,7 +14,7 @@ from typing import Any
 from .. import files, storage
 from ..errors import Diverged
 from ..history import History
-from ..interrupts import in_main_thread
+from ..kernels.compiling.interrupts import in_main_thread
 from ..mlp import MLP
 from .arguments import Stopped
 from .run import BEST, LAST, METRICS, append_metrics, begin, best_epoch, rewrite_metrics

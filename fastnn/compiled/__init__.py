@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .. import interrupts
-from ..kernels.compiling import cache, linking
+from ..kernels.compiling import cache
 from .forward import evaluate, predict
 from .gradient import Gradient
 from .ways import Trainer
 
 __all__ = ["Gradient", "Trainer", "evaluate", "messages", "predict"]
-
-linking.interruptions.append((interrupts.waits, interrupts.hear))
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import interrupts, workers
+from .. import workers
 from ..architecture import Architecture
 from ..errors import Diverged
+from ..kernels.compiling import interrupts
 from ..kernels.network import Network
 from ..kernels.optimizers import Memory, Rule
 from ..kernels.sync import DIVERGED, SLOTS, STEPS

@@ -22,7 +22,7 @@ from ..cpus import thread_count
 from ..csr import CSR
 from ..finite import all_finite
 from ..inputs import check_finite
-from ..interrupts import held
+from ..kernels.compiling.interrupts import held
 from ..objective import Objective
 from ..trainer import State
 from . import holding_out, parameters

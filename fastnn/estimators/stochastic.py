@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 
-from .. import interrupts
 from ..architecture import Architecture
 from ..backends import backend_of
 from ..cpus import thread_count
 from ..errors import Diverged
+from ..kernels.compiling import interrupts
 from ..objective import Objective
 from ..optimizers import Optimizer
 from ..trainer import Plan, State

@@ -13,6 +13,9 @@ from typing import Any
 
 from numba import config
 
+# More than a helper's work ever takes.
+SECONDS = 60
+
 # Typing, which is left to one process, takes as long as two others need for all the rest.
 MOST = 3
 
@@ -26,50 +29,67 @@ def most_helpers() -> int:
 class Helper:
     """A process that does one task after another and sends what comes out of each.
 
-    It may end early, or hang for ever: a lock that another thread held at the fork is never opened in the copy. So
-    nobody should wait for it.
+    It may end early, or hang: a lock that another thread held at the fork is never opened in the copy. So nobody should
+    wait for it. It hears no signals, and is ended after SECONDS if nobody does before.
     """
 
-    def __init__(self, tasks: Sequence[Callable[[], Any]]) -> None:
-        """Raises OSError where there can be no process more."""
+    def __init__(self, begin: Callable[[], object], tasks: Sequence[Callable[[], Any]]) -> None:
+        """Raises OSError or RuntimeError where there can be no process more."""
         self._results, writer = Pipe(duplex=False)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())  # Ctrl-C is for this process alone
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        self._process = -1
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of Python, that it may hang
+                warnings.simplefilter("ignore")  # of Python and of other packages, that it may hang
                 self._process = os.fork()
             if self._process == 0:
-                try:
-                    self._results.close()  # or it would not hear when the reader has died
-                    for task in tasks:
-                        writer.send(task())
-                finally:
-                    os._exit(0)
-        except OSError:
-            self._results.close()
-            raise
+                self._results.close()  # or it would not hear when the reader has died
+                _end_after(SECONDS)
+                begin()
+                for place, task in enumerate(tasks):
+                    writer.send((place, task()))
         finally:
+            if self._process == 0:
+                os._exit(0)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             writer.close()
-        self._done, self._tasks = 0, len(tasks)
+            if self._process < 0:
+                self._results.close()
+        self._left = len(tasks)
 
     @property
     def works(self) -> bool:
         """Whether there may be more to come."""
-        return self._done < self._tasks
+        return self._left > 0
 
     def take(self) -> Iterator[tuple[int, Any]]:
-        """What has come out since the last time, and the places of its tasks."""
+        """The places of the tasks that have been done since the last time, and what came out of them."""
         while self.works and self._results.poll():
             try:
-                yield self._done, self._results.recv()
-                self._done += 1
+                result = self._results.recv()
             except (EOFError, OSError):
-                self._done = self._tasks
+                self._left = 0
+            else:
+                self._left -= 1
+                yield result
 
     def dismiss(self) -> None:
         """End it, whatever it does."""
-        with suppress(ProcessLookupError, ChildProcessError):  # it has ended, and somebody waits for any child
-            os.kill(self._process, signal.SIGKILL)
+        for _ in self.take():
+            pass  # one that has ended may have been waited for by somebody else, and its number be another process's
+        with suppress(ProcessLookupError, ChildProcessError):
+            if self.works:
+                os.kill(self._process, signal.SIGKILL)
             os.waitpid(self._process, 0)
+        self.forget()
+
+    def forget(self) -> None:
+        """Leave it to whom it belongs."""
+        self._left = 0
         self._results.close()
+
+
+def _end_after(seconds: int) -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+    signal.alarm(seconds)

@@ -2,11 +2,13 @@
 
 numba types a kernel while it types the one that calls it, and lowers it, as translating to LLVM's code is called, there
 and then. But all that callers need are its types. So here lowering waits, and other processes do it while this one
-types the next kernels: a first fit with an empty cache took 20.3 seconds, and takes 14.5 on two CPUs.
+types the next kernels: on two CPUs a first fit with an empty cache takes 0.7 of the time.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -14,6 +16,7 @@ from typing import Any
 from llvmlite import binding as llvm
 from llvmlite.binding.newpassmanagers import FunctionPassManager, PassBuilder, create_new_function_pass_manager
 from numba.core import codegen, typing
+from numba.core.bytecode import FunctionIdentity
 from numba.core.compiler import compile_result
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import LoweringPass, register_pass
@@ -110,6 +113,7 @@ class _Lowering:
         self.parts: list[Part] = []
         self._alone: list[Part] = []  # not lowered, nor given to a helper
         self._helpers: list[tuple[Helper, list[Part]]] = []
+        self._made = 0
 
     def add(self, part: Part) -> None:
         """Some time it will be lowered."""
@@ -125,6 +129,7 @@ class _Lowering:
 
         between: called between two of them; it may raise.
         """
+        self._receive()
         if len(self._alone) >= LEAST:
             self._share()
         found: dict[Any, None] = {}
@@ -150,14 +155,25 @@ class _Lowering:
             self._helpers = []
             self._alone = [part for part in self.parts if not part.lowered]
 
+    def forget(self) -> None:
+        """In a copy of this process: helpers, and what they send, are not for it."""
+        for helper, _ in self._helpers:
+            helper.forget()
+        self._helpers = []
+
     def _share(self) -> None:
         if sum(helper.works for helper, _ in self._helpers) < most_helpers():
+            self._made += 1
             try:
-                helper = Helper([part.as_lowered for part in self._alone])
-            except OSError:
+                helper = Helper(self._begin_helping, [part.as_lowered for part in self._alone])
+            except (OSError, RuntimeError):
                 return
             self._helpers.append((helper, self._alone))
             self._alone = []
+
+    def _begin_helping(self) -> None:
+        """Names of functions hold a number. Those that two processes make must not have the same."""
+        FunctionIdentity._unique_ids = itertools.count(self._made << 32)
 
     def _receive(self) -> None:
         for helper, parts in self._helpers:
@@ -166,6 +182,8 @@ class _Lowering:
 
 
 lowering = _Lowering()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lowering.forget)
 
 
 @register_pass(mutates_CFG=False, analysis_only=True)

@@ -22,7 +22,7 @@ from fastnn import MLP, History, storage
 from fastnn.bar import Silent
 from fastnn.commands.recorder import Recorder, Signals
 from fastnn.fitting import Keeper
-from fastnn.interrupts import held
+from fastnn.kernels.compiling.interrupts import held
 from fastnn.mlp import network
 from fastnn.optimizers import OPTIMIZERS, Optimizer
 from fastnn.train import main

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fastnn.kernels.compiling import cache, helpers, linking, lowering
+from fastnn.kernels.compiling import cache, helpers, interrupts, lowering
 from fastnn.kernels.compiling.compile import entry, intrinsic, kernel
 from fastnn.kernels.compiling.helpers import Helper
 from fastnn.kernels.compiling.lowering import Part
@@ -40,22 +40,26 @@ def fail() -> None:
     raise ValueError("This is printed nowhere.")
 
 
+def nothing() -> None:
+    pass
+
+
 # --- a helper
 
 
 def test_a_helper_sends_what_comes_out_in_order() -> None:
-    taken = take_all(Helper([lambda: "one", lambda: b"two" * 100_000, os.getppid]))
+    taken = take_all(Helper(nothing, [lambda: "one", lambda: b"two" * 100_000, os.getppid]))
     assert taken == [(0, "one"), (1, b"two" * 100_000), (2, os.getpid())]
 
 
 @pytest.mark.parametrize("end", [die, fail])
 def test_a_helper_may_end_early(end: Callable[[], None], capfd: pytest.CaptureFixture[str]) -> None:
-    assert take_all(Helper([lambda: "one", end, lambda: "three"])) == [(0, "one")]
+    assert take_all(Helper(nothing, [lambda: "one", end, lambda: "three"])) == [(0, "one")]
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_helper_that_hangs_is_ended() -> None:
-    helper, began = Helper([hang]), time.monotonic()
+    helper, began = Helper(nothing, [hang]), time.monotonic()
     assert list(helper.take()) == []
     assert helper.works
     helper.dismiss()
@@ -67,20 +71,38 @@ def test_a_helper_hears_no_signals() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         return "goes on"
 
-    assert take_all(Helper([raise_it])) == [(0, "goes on")]
+    assert take_all(Helper(nothing, [raise_it])) == [(0, "goes on")]
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
+def test_a_helper_that_nobody_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(helpers, "SECONDS", 1)
+    helper = Helper(nothing, [hang])
+    assert os.WTERMSIG(os.waitpid(helper._process, 0)[1]) == signal.SIGALRM
+    assert take_all(helper) == []
+
+
 def test_a_helper_that_somebody_else_has_waited_for() -> None:
-    helper = Helper([lambda: "one"])
+    helper = Helper(nothing, [lambda: "one"])
     os.waitpid(helper._process, 0)
     assert take_all(helper) == [(0, "one")]
 
 
 def test_a_helper_ends_with_its_reader() -> None:
-    helper = Helper([lambda: b"more than a pipe holds" * 100_000])
+    helper = Helper(nothing, [lambda: b"more than a pipe holds" * 100_000])
     helper._results.close()
     assert os.waitstatus_to_exitcode(os.waitpid(helper._process, 0)[1]) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_copy_of_this_process_has_no_helpers(monkeypatch: pytest.MonkeyPatch) -> None:
+    helper = Helper(nothing, [lambda: "one"])
+    monkeypatch.setattr(lowering.lowering, "_helpers", [(helper, [])])
+    child = os.fork()
+    if child == 0:
+        os._exit(len(lowering.lowering._helpers) or len(list(helper.take())))
+    assert os.waitpid(child, 0)[1] == 0
+    assert take_all(helper) == [(0, "one")]
 
 
 # --- kernels
@@ -142,7 +164,7 @@ def received(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Part]]:
         return False
 
     monkeypatch.setattr(Part, "be_lowered", and_note)
-    monkeypatch.setattr(linking, "interruptions", [(wait, lambda: None)])
+    monkeypatch.setattr(interrupts, "waits", wait)
     yield parts
     assert lowering.lowering._helpers == []
 
@@ -163,16 +185,50 @@ def test_helpers_that_end(
 
 def test_helpers_that_hang(uncompiled: Any, received: list[Part], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Part, "as_lowered", lambda part: hang())
-    monkeypatch.setattr(linking, "interruptions", [])
+    monkeypatch.setattr(interrupts, "waits", lambda: False)
     began = time.monotonic()
     assert (uncompiled(3.0), uncompiled(5.0)) == (7.0, 10.0)
     assert time.monotonic() - began < SECONDS / 2
     assert received == []
 
 
-def test_no_helpers(uncompiled: Any, received: list[Part], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_give_functions_different_names(received: list[Part], monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a kernel is lowered numba may make others, whose names hold a number."""
+    monkeypatch.setattr(cache, "keep", lambda made: made)
+
+    def make(factor: float) -> Any:
+        @intrinsic
+        def times(typing_context: Any, x: Any) -> Any:
+            def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+                def impl(x: float) -> float:
+                    return x * factor
+
+                return context.compile_internal(builder, impl, signature, arguments)
+
+            return x(x), generate
+
+        @kernel
+        def made(x: float) -> float:
+            result: float = times(x)
+            return result
+
+        return made
+
+    two, three, five, seven, eleven = map(make, (2.0, 3.0, 5.0, 7.0, 11.0))
+
+    @entry
+    def total(x: float) -> float:
+        result: float = two(x) + three(x) + five(x) + seven(x) + eleven(x)
+        return result
+
+    assert total(10.0) == 280.0
+    assert len(received) > 0
+
+
+@pytest.mark.parametrize("error", [BlockingIOError("no more processes"), RuntimeError("can't fork at shutdown")])
+def test_no_helpers(error: Exception, uncompiled: Any, received: list[Part], monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> int:
-        raise BlockingIOError("There are as many processes as there may be.")
+        raise error
 
     monkeypatch.setattr(os, "fork", refuse)
     assert (uncompiled(3.0), uncompiled(5.0)) == (7.0, 10.0)
@@ -223,7 +279,8 @@ def test_helpers_end_with_an_interruption(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(linking, "interruptions", [(waits, interrupt)])
+        interrupted.setattr(interrupts, "waits", waits)
+        interrupted.setattr(interrupts, "hear", interrupt)
         with pytest.raises(KeyboardInterrupt):
             uncompiled(3.0)
     assert lowering.lowering._helpers == []

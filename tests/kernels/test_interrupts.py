@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 
-from fastnn import interrupts
-from fastnn.backends import backend_of
-from fastnn.interrupts import hear, held
-from fastnn.kernels.compiling import cache, linking
+from fastnn.kernels.compiling import cache, interrupts
 from fastnn.kernels.compiling.compile import entry, kernel
+from fastnn.kernels.compiling.interrupts import hear, held
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to a single process")
 
@@ -78,7 +76,6 @@ def test_other_handlers_are_called_later_and_errors_pass() -> None:
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> Any:
     """x -> 4 * x, of two kernels, and nothing kept of them."""
-    backend_of("numba")  # whose kernels are kept, and which has compiling hear
     monkeypatch.setattr(cache, "keep", lambda made: made)
 
     def twice(x: float) -> float:
@@ -101,20 +98,35 @@ def test_compiling_hears(uncompiled: Any) -> None:
         assert uncompiled(3.0) == 12.0
 
 
+def test_compiling_holds(uncompiled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nobody else does."""
+    waits, heard = interrupts.waits, []
+
+    def raise_it() -> bool:
+        signal.raise_signal(signal.SIGINT)
+        heard.append("goes on")
+        return waits()
+
+    monkeypatch.setattr(interrupts, "waits", raise_it)
+    with pytest.raises(KeyboardInterrupt):
+        uncompiled(3.0)
+    assert heard == ["goes on"]
+
+
 @pytest.mark.parametrize("when", range(1, 8))
 def test_compiling_goes_on_after_a_signal_that_raises_nothing(
     uncompiled: Any, when: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever between two kernels that are typed or lowered, or between linking them and machine code, it is heard."""
-    heard, looks = [], []
+    heard, looks, wait = [], [], interrupts.waits
 
     def waits() -> bool:
         looks.append(heard)
         if len(looks) == when:
             signal.raise_signal(signal.SIGINT)
-        return interrupts.waits()
+        return wait()
 
-    monkeypatch.setattr(linking, "interruptions", [(waits, interrupts.hear)])
+    monkeypatch.setattr(interrupts, "waits", waits)
     signal.signal(signal.SIGINT, lambda *_: heard.append(len(looks)))
     with held():
         assert uncompiled(3.0) == 12.0
