@@ -54,7 +54,9 @@ def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     if isinstance(sizes, str) or not isinstance(sizes, Sequence):
         raise TypeError(f"sizes is {sizes!r}; expected a sequence of integers such as [784, 128, 10].")
     try:
-        checked = tuple(operator.index(size) for size in sizes)
+        checked = tuple(operator.index(size) for size in sizes if not isinstance(size, bool))
+        if len(checked) < len(sizes):
+            raise TypeError
     except TypeError:
         raise TypeError(f"sizes is {list(sizes)!r}; every size must be an integer.") from None
     if len(checked) < 2 or min(checked) < 1:

@@ -32,4 +32,4 @@ class History:
 
     def as_dict(self) -> dict[str, list[float]]:
         """The lists by name, ready for JSON."""
-        return dict(vars(self))
+        return {name: list(values) for name, values in vars(self).items()}

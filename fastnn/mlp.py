@@ -31,8 +31,8 @@ class MLP:
     """A dense network (multi-layer perceptron): X -> activation(X @ W + b) -> ... -> output.
 
     sizes: features, hidden layers, outputs, such as [784, 128, 10].
-    activation: "relu", "sigmoid", "tanh", "identity", "leaky_relu", "elu", "gelu" or "silu"; one name, or one for each
-        hidden layer.
+    activation: "relu", "sigmoid", "tanh", "identity", "leaky_relu", "elu", "gelu" (by its formula with tanh) or "silu";
+        one name, or one for each hidden layer.
     output: "softmax" (classes 0..N-1, the default for N > 1), "sigmoid" (yes or no for each output, the default for
         N = 1), or "identity" (numbers, with the squared error as loss).
     init: "he" (the default for relu), "glorot" (for all else), "uniform:0.5" (its half-width), "normal:0.01" (its
@@ -63,7 +63,10 @@ class MLP:
         default = usual_init(self.architecture.activations)
         initializer = Initializer.of(default if init is None else init)
         drawn = [initializer.draw(rng, K, N) for K, N in self.architecture.layers]
-        self._state = State([W.astype(self.dtype) for W, _ in drawn], [b.astype(self.dtype) for _, b in drawn])
+        with np.errstate(over="ignore"):
+            self._state = State([W.astype(self.dtype) for W, _ in drawn], [b.astype(self.dtype) for _, b in drawn])
+        if not _all_finite(self._state):
+            raise ValueError(f"init is {init!r}, of which {self.dtype} gets infinite; expected a smaller scale.")
 
     # --- parameters
 
@@ -171,6 +174,8 @@ class MLP:
 
         progress_over: makes what shows the progress, from the number of rows.
         """
+        if not _all_finite(self._intact_state()):
+            raise ValueError("The network's weights or biases are not finite; expected finite numbers to begin with.")
         data = self._checked("X", X, "y", y)
         held_out = None if validation is None else self._checked_validation(validation)
         progress = progress_over(len(data[0]))
@@ -181,6 +186,16 @@ class MLP:
                 return fit_epochs(backend, self.architecture, state, data, held_out, plan, progress, history, keeper)
         finally:
             progress.close()
+
+    def _intact_state(self) -> State:
+        """The state, unless an array of its has got another shape in its place."""
+        state, layers = self._state, self.architecture.layers
+        shapes = [array.shape for array in (*state.weights, *state.biases)]
+        if shapes != [*layers, *((N,) for _, N in layers)]:
+            raise ValueError(
+                "The network's weights or biases have been resized; expected the shapes they were made with."
+            )
+        return state
 
     def check(self, X: Any, y: ArrayLike) -> None:
         """Raise what `fit` and `score` would for this X and y: TypeError or ValueError, if they are of no use here."""
@@ -204,7 +219,7 @@ class MLP:
 
     def _outputs(self, X: Array | CSR, output: str, threads: int | None) -> Array:
         usable = 1 if threads is None and len(X) == 1 else thread_count(threads)  # which takes 10 us to find out
-        return backend_of(self.backend).predict(self.architecture, self._state, X, output, usable)
+        return backend_of(self.backend).predict(self.architecture, self._intact_state(), X, output, usable)
 
     def predict(self, X: Any, *, threads: int | None = None) -> Array:
         """For X (m, K): the likeliest class (m,) for output "softmax"; 0 or 1 for "sigmoid" and values for "identity",
@@ -236,13 +251,14 @@ class MLP:
         return self._evaluate(features, wanted, threads)[0]
 
     def _evaluate(self, X: Array | CSR, y: Array, threads: int | None) -> tuple[float, int]:
-        return backend_of(self.backend).evaluate(self.architecture, self._state, X, y, thread_count(threads))
+        state = self._intact_state()
+        return backend_of(self.backend).evaluate(self.architecture, state, X, y, thread_count(threads))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to one safetensors file, for fastnn.load, with what the optimizer remembers, so that `fit`
         goes on as here. An existing file is replaced as a whole. Raises OSError, or ValueError for weights that are not
         finite."""
-        storage.save(path, storage.Checkpoint(self.architecture, self._state))
+        storage.save(path, storage.Checkpoint(self.architecture, self._intact_state()))
 
 
 def network(checkpoint: storage.Checkpoint, *, backend: str = "numba") -> MLP:
@@ -258,6 +274,10 @@ def network(checkpoint: storage.Checkpoint, *, backend: str = "numba") -> MLP:
     )
     net._state = state
     return net
+
+
+def _all_finite(state: State) -> bool:
+    return all(np.isfinite(array).all() for array in (*state.weights, *state.biases))
 
 
 def _sparse(sparse: bool | str, X: Any) -> bool | str:

@@ -181,3 +181,28 @@ def test_threads_of_other_methods(use: str) -> None:
     for threads, found in ((0, "0; expected an integer of at least 1."), (1.5, "1.5; expected an integer.")):
         with pytest.raises((ValueError, TypeError), match=re.escape(f"threads is {found}")):
             getattr(MLP([K, 5, N]), use)(*rows, threads=threads)
+
+
+USES: dict[str, Callable[[MLP], Any]] = {
+    "fit": lambda net: net.fit(X, LABELS, verbose=False),
+    "predict": lambda net: net.predict(X),
+    "predict_proba": lambda net: net.predict_proba(X[:1]),
+    "loss": lambda net: net.loss(X, LABELS),
+    "score": lambda net: net.score(X, LABELS),
+    "save": lambda net: net.save("never.safetensors"),
+}
+
+
+@pytest.mark.parametrize("shape", [(N, K), (1, K * N), (1, 1), (10 * K, N)])
+@pytest.mark.parametrize("use", USES)
+def test_arrays_that_are_resized_in_their_place(use: str, shape: tuple[int, int]) -> None:
+    net = MLP([K, N])
+    net.weights[0].resize(shape, refcheck=False)
+    refused(lambda: USES[use](net), ValueError, "The network's weights or biases have been resized; expected")
+
+
+@pytest.mark.parametrize("name", ["weights", "biases"])
+def test_arrays_that_are_not_finite(name: str) -> None:
+    net = MLP([K, N])
+    getattr(net, name)[0][...] = np.nan
+    refused_untrained(net, ValueError, "The network's weights or biases are not finite; expected finite", X, LABELS)

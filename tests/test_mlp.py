@@ -30,6 +30,8 @@ def features(m: int = 37, K: int = 5) -> Array:
         ({"sizes": [3, -1]}, ValueError, "each at least 1."),
         ({"sizes": [3, 2.5]}, TypeError, "sizes is [3, 2.5]; every size must be an integer."),
         ({"sizes": [3, "2"]}, TypeError, "sizes is [3, '2']; every size must be an integer."),
+        ({"sizes": [3, True]}, TypeError, "sizes is [3, True]; every size must be an integer."),
+        ({"init": "normal:1e300"}, ValueError, "init is 'normal:1e300', of which float32 gets infinite; expected a"),
         ({"sizes": "784"}, TypeError, "sizes is '784'; expected a sequence of integers"),
         ({"sizes": 784}, TypeError, "sizes is 784; expected a sequence of integers"),
         ({"activation": "rel"}, ValueError, "activation is 'rel'; expected one of relu, sigmoid, tanh, identity, "),
