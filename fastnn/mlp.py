@@ -60,6 +60,7 @@ class MLP:
         self.backend = backend
         self.dtype = np.dtype(_dtype_name(dtype))
         rng = np.random.default_rng(integer("seed", seed, least=0))
+        self._shapes = [*self.architecture.layers, *((N,) for _, N in self.architecture.layers)]
         default = usual_init(self.architecture.activations)
         initializer = Initializer.of(default if init is None else init)
         drawn = [initializer.draw(rng, K, N) for K, N in self.architecture.layers]
@@ -189,9 +190,8 @@ class MLP:
 
     def _intact_state(self) -> State:
         """The state, unless an array of its has got another shape in its place."""
-        state, layers = self._state, self.architecture.layers
-        shapes = [array.shape for array in (*state.weights, *state.biases)]
-        if shapes != [*layers, *((N,) for _, N in layers)]:
+        state = self._state
+        if [array.shape for array in state.weights + state.biases] != self._shapes:
             raise ValueError(
                 "The network's weights or biases have been resized; expected the shapes they were made with."
             )
