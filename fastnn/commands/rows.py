@@ -12,6 +12,7 @@ import numpy as np
 from ..data import Dataset, load_mnist, read_dataset
 from ..inputs import check_finite, check_labels
 from ..recipes import RECIPES, Array, Prepared, hold_out
+from .images import SIDE
 from .run import Run
 from .settings import Settings, from_file
 
@@ -82,6 +83,9 @@ def prepare(settings: Settings, data: Dataset) -> tuple[Prepared, tuple[Array, A
 def rows_to_measure(run: Run, data: str | None) -> Prepared:
     """Those that the run was measured on or, from other data, its test rows or, without those, all of it."""
     if data is None:
+        K = run.checkpoint.architecture.sizes[0]
+        if not run.checkpoint.settings and K != SIDE * SIDE:
+            raise ValueError(f"data is not given, nor does {run.path} say its rows; expected rows of {K} features.")
         prepared, _ = prepare(run.settings, read(run.settings))
         check_same(run, knowledge_of(prepared.X_train, prepared.y_train))
         return prepared

@@ -152,6 +152,8 @@ def test_refusals(digits: Path, tmp_path: Path, refusal: Refusal, save_clusters:
     other = save_clusters(tmp_path / "clusters.npz", 30, 9)
     assert f"{other}: X has 4 features; expected 784" in refusal("evaluate", digits, "--data", other)
     assert "--worst is -1" in refusal("evaluate", digits, "--worst", -1)
+    MLP([4, 3]).save(tmp_path / "four.safetensors")
+    assert "--data is not given, nor does" in refusal("evaluate", tmp_path / "four.safetensors")
     MLP([784, 3]).save(tmp_path / "few.safetensors")
     some = digits.parent / "some.npz"
     assert "expected whole numbers from 0 to 2" in refusal("evaluate", tmp_path / "few.safetensors", "--data", some)
