@@ -1,1 +1,1 @@
-"""How kernels become machine code, and where that is kept between processes."""
+"""How kernels become machine code, where that is kept between processes, and Ctrl-C where it does no harm."""

@@ -34,7 +34,7 @@ class Helper:
     """
 
     def __init__(self, begin: Callable[[], object], tasks: Sequence[Callable[[], Any]]) -> None:
-        """Raises OSError or RuntimeError where there can be no process more."""
+        """begin: called in that process first. Raises OSError or RuntimeError where there can be no process more."""
         self._results, writer = Pipe(duplex=False)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         self._process = -1
