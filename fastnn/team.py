@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cpus import current_cpu, keep_apart, restore_cpus, wake_elsewhere
+from .kernels.compiling.helpers import here
 from .kernels.sync import ABANDONED, SLOTS
 
 Array = NDArray[Any]
@@ -147,6 +148,12 @@ def _dismiss_all() -> None:
         team.dismiss(PATIENCE_SECONDS)
 
 
+def _before_fork() -> None:
+    # A process that only helps compiling runs no kernel; and threads of the team may wait for just what it compiles.
+    if not here.forks:
+        _dismiss_all()
+
+
 def _forget_all() -> None:
     """In a forked process: what another thread has begun meanwhile."""
     global _lock, _team
@@ -155,5 +162,5 @@ def _forget_all() -> None:
 
 # A forked process has only the thread that forked; and no thread may run a kernel while its memory is given back.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_dismiss_all, after_in_child=_forget_all)
+    os.register_at_fork(before=_before_fork, after_in_child=_forget_all)
 atexit.register(_dismiss_all)

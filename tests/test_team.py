@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastnn import cpus, ops, team, workers
 from fastnn.kernels.compiling.compile import entry
+from fastnn.kernels.compiling.helpers import Helper
 from fastnn.kernels.sync import begin_together, end_together
 
 Array = NDArray[Any]
@@ -217,6 +218,23 @@ def test_a_forked_process_has_helpers_of_its_own() -> None:
         os._exit(0 if parts_of(2) == [2, 2] else 1)
     assert os.waitpid(child, 0)[1] == 0
     assert parts_of(2) == [2, 2]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing is forked to compile")
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_fork_to_compile_leaves_the_team() -> None:
+    """A kernel is first compiled by a thread of the team while the others wait for it."""
+    parts_of(2)
+    before = team._team
+
+    def work(t: int, threads: int, control: Array) -> None:
+        Helper(lambda: None, []).dismiss()
+        count(t, threads, control, np.zeros(2))
+
+    began = time.monotonic()
+    team.run(work, 2)
+    assert team._team is before is not None
+    assert time.monotonic() - began < team.PATIENCE_SECONDS
 
 
 def test_a_process_ends_right_after_a_call() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -26,6 +27,15 @@ def most_helpers() -> int:
     return min(MOST, config.NUMBA_NUM_THREADS - 1) if sys.platform == "linux" else 0
 
 
+class _Here(threading.local):
+    """forks: whether this thread is about to make a helper, for which nobody else need prepare."""
+
+    forks = False
+
+
+here = _Here()
+
+
 class Helper:
     """A process that does one task after another and sends what comes out of each.
 
@@ -41,6 +51,7 @@ class Helper:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of Python and of other packages, that it may hang
+                here.forks = True
                 self._process = os.fork()
             if self._process == 0:
                 self._results.close()  # or it would not hear when the reader has died
@@ -51,6 +62,7 @@ class Helper:
         finally:
             if self._process == 0:
                 os._exit(0)
+            here.forks = False
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
             writer.close()
             if self._process < 0:
