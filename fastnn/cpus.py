@@ -11,16 +11,22 @@ from contextlib import suppress
 from .checks import integer
 
 
-def thread_count(threads: int | None) -> int:
-    """The number asked for, or the CPUs this process may use, at most NUMBA_NUM_THREADS and OMP_NUM_THREADS of them."""
+def thread_count(threads: int | None, most: int | None = None) -> int:
+    """The number asked for, or the CPUs this process may use, at most NUMBA_NUM_THREADS and OMP_NUM_THREADS of them.
+
+    most: how many have something to do. If it is one the system is not asked, which takes 5 us.
+    """
     if threads is not None:
-        return integer("threads", threads, least=1)
+        asked = integer("threads", threads, least=1)
+        return asked if most is None else min(asked, most)
+    if most == 1:
+        return 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
         value = os.environ.get(variable, "").split(",")[0].strip()
         if value.isdigit() and int(value) > 0:
             usable = min(usable, int(value))
-    return usable
+    return usable if most is None else min(usable, most)
 
 
 try:

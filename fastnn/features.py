@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import workers
+from .addresses import address_of
 from .csr import CSR, MOST_SHORT
 from .kernels import compressing
 from .kernels.lists import Lists, flip_blocks
@@ -19,7 +20,7 @@ from .kernels.simd.bits import CHUNK
 from .packing import aligned
 
 Array = NDArray[Any]
-KINDS = {"uint8": UINT8, "float32": FLOAT32, "float64": FLOAT64}
+KINDS = {np.dtype(np.uint8): UINT8, np.dtype(np.float32): FLOAT32, np.dtype(np.float64): FLOAT64}
 
 # A step takes 7 to 130 cycles for an entry of a list, by how wide the first layer is, and 2 to 40 for a number of a
 # dense row.
@@ -34,7 +35,8 @@ def rows_of(X: Array | CSR, factor: float = 1 / 255) -> Rows:
     """How kernels read X, which `inputs.features` has checked; X must live as long. factor: of uint8."""
     if isinstance(X, CSR):
         return Rows(0, 0, UINT8, 1.0)  # which nobody reads
-    return Rows(X.ctypes.data, X.strides[0], KINDS[X.dtype.name], factor if X.dtype == np.uint8 else 1.0)
+    kind = KINDS[X.dtype]
+    return Rows(address_of(X), X.strides[0], kind, factor if kind == UINT8 else 1.0)
 
 
 def lists_of(X: CSR, dtype: np.dtype[Any]) -> Lists:

@@ -218,8 +218,8 @@ class MLP:
         return self._outputs(features, self.architecture.output, threads)
 
     def _outputs(self, X: Array | CSR, output: str, threads: int | None) -> Array:
-        usable = 1 if threads is None and len(X) == 1 else thread_count(threads)  # which takes 10 us to find out
-        return backend_of(self.backend).predict(self.architecture, self._intact_state(), X, output, usable)
+        usable, state = thread_count(threads, len(X)), self._intact_state()
+        return backend_of(self.backend).predict(self.architecture, state, X, output, usable)
 
     def predict(self, X: Any, *, threads: int | None = None) -> Array:
         """For X (m, K): the likeliest class (m,) for output "softmax"; 0 or 1 for "sigmoid" and values for "identity",

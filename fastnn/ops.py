@@ -278,8 +278,7 @@ def _deliver(result: Array, out: Array | None) -> Array:
 
 def _threads(threads: int | None, work: float, parts: int) -> int:
     """How many threads to use: one if the work is below 1, and no more than there are parts."""
-    usable = thread_count(threads)
-    return max(1, min(usable if work >= 1 else 1, parts))
+    return thread_count(threads, max(1, parts) if work >= 1 else 1)
 
 
 def _together(kernel: Any, number: int, *arguments: Any, own: Sequence[Sequence[Array]] = ()) -> None:

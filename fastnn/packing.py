@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .addresses import address_of
 from .architecture import ACTIVATIONS, FROM_INPUT, Architecture
 from .kernels import network as kernel
 from .kernels.matrix_unit.byte_rows import ROW_BYTES
@@ -27,7 +28,7 @@ def aligned(size: int, dtype: np.dtype[Any], *, zeros: bool = True) -> Array:
     """`size` zeros, or whatever there was, that begin at a cache line."""
     extra = ALIGNMENT // dtype.itemsize
     memory = (np.zeros if zeros else np.empty)(size + extra, dtype)
-    start = -memory.__array_interface__["data"][0] % ALIGNMENT // dtype.itemsize
+    start = -address_of(memory) % ALIGNMENT // dtype.itemsize
     return memory[start : start + size]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import team
+from ..addresses import address_of
 from ..architecture import Architecture
 from ..csr import CSR
 from ..features import lists_of, no_lists, rows_of
@@ -85,7 +86,7 @@ def _predict_few(architecture: Architecture, state: State, X: Array, output: str
     parameters = [array for layer in zip(state.weights, state.biases, strict=True) for array in layer]
     if [array.nbytes for array in parameters] != sizes:
         raise ValueError("The network's weights or biases have been resized; expected the shapes they were made with.")
-    addresses = np.array([array.__array_interface__["data"][0] for array in parameters], np.int64)
+    addresses = np.array([address_of(array) for array in parameters], np.int64)
     values, room = np.empty(m * layout.block, dtype), np.empty(layout.room, dtype)
     out = np.empty(m * architecture.sizes[-1], dtype)
     inference.predict_few(layout.layers, addresses, rows_of(X), m, LOSSES.index(output), values, room, out)

@@ -115,6 +115,18 @@ def test_any_number_of_threads(
         np.testing.assert_array_equal(ours, expected)
 
 
+@pytest.mark.parametrize("K", [1, 7, 300])
+@pytest.mark.parametrize("N", [32, 63, 64, 65, 128, 140, 257])
+def test_single_rows_have_the_bits_of_many(
+    N: int, K: int, dtype: DType, guarded: Guarded, blank: Blank, rng: Any
+) -> None:
+    X, W, b, _ = make_arrays((6, K, N), dtype, rng)
+    products = Products(guarded, blank, packed=False)
+    expected = products.forward(X, W, b).reshape(6, N)
+    for M in (1, 2, 3, 5):
+        np.testing.assert_array_equal(products.forward(X[:M], W, b).reshape(M, N), expected[:M])
+
+
 # --- blocks: A is copied, too
 
 
