@@ -63,7 +63,7 @@ def fit_epochs(
     with backend.messages(progress.message):
         trainer = backend.Trainer(architecture, state, *data, plan)
         interrupts.hear()
-        loop = _Loop(trainer, state, plan, len(data[0]), history, progress, keeper, architecture.classifies)
+        loop = _Loop(backend, trainer, state, plan, len(data[0]), history, progress, keeper, architecture.classifies)
         try:
             while len(history) < plan.epochs:
                 ended = loop.run(1 if validation or keeper else loop.next_epochs())
@@ -84,6 +84,7 @@ class _Loop:
 
     def __init__(
         self,
+        backend: Backend,
         trainer: Trainer,
         state: State,
         plan: Plan,
@@ -93,7 +94,7 @@ class _Loop:
         keeper: Keeper | None,
         classifies: bool,
     ) -> None:
-        self.trainer, self.state, self.plan, self.m = trainer, state, plan, m
+        self.row_order, self.trainer, self.state, self.plan, self.m = backend.row_order, trainer, state, plan, m
         self.history, self.progress, self.keeper, self.classifies = history, progress, keeper, classifies
         self.batch_size = plan.rows_of_a_step(m)
         self.batches = -(-m // self.batch_size)
@@ -118,7 +119,7 @@ class _Loop:
         losses[0], right[0] = begun.loss, begun.right
         order = None
         if self.plan.batch_size is not None:
-            order = _order(state.epochs, epochs, self.m, self.plan.seed)[begun.steps * self.batch_size :]
+            order = self.row_order(self.plan.seed, state.epochs, epochs, self.m)[begun.steps * self.batch_size :]
         try:
             self.trainer.run(losses, right, order, self._poll(losses, right))
         except (_Paused, Diverged) as stopped:
@@ -171,12 +172,6 @@ def check_unfinished(state: State, plan: Plan, m: int) -> None:
     steps, batches = state.unfinished.steps, -(-m // plan.rows_of_a_step(m))
     if steps and steps >= batches:
         raise ValueError(f"Training stopped after {steps} steps of an epoch; expected less than {batches}, its steps.")
-
-
-def _order(first: int, epochs: int, m: int, seed: int) -> Array:
-    """The rows' order in `epochs` epochs. It depends on the seed and on how many epochs the network has seen, so that
-    k epochs and then n - k are the same as n."""
-    return np.concatenate([np.random.default_rng((seed, first + epoch)).permutation(m) for epoch in range(epochs)])
 
 
 def _validate(history: History, loss: float, right: int, rows: int, architecture: Architecture) -> None:

@@ -137,6 +137,9 @@ def _logits(architecture: Architecture, state: State, X: Array) -> Array:
         return reference.forward(real, state.weights, state.biases, architecture.activations)[-1]
 
 
+row_order = reference.row_order
+
+
 def messages(tell: Callable[[str], None]) -> AbstractContextManager[None]:
     """See trainer.Backend: nothing here takes long to begin."""
     return nullcontext()

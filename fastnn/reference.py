@@ -44,6 +44,7 @@ __all__ = [
     "losses",
     "matmul_bias",
     "matmul_bias_backward",
+    "row_order",
     "sigmoid",
     "smooth",
     "softmax",
@@ -183,6 +184,12 @@ def update(P: Array, dP: Array, state: list[Array], step: int, optimizer: Optimi
         v_hat = v / (1 - optimizer.beta_2**step)
         unbias = (1 - optimizer.beta_2**step) ** 0.5 if optimizer.scaled_epsilon else 1.0
         P -= lr * m_hat / (np.sqrt(v_hat) + optimizer.epsilon / unbias)
+
+
+def row_order(seed: int, first: int, epochs: int, m: int) -> Array:
+    """The order of m rows in each of so many epochs from the first on, one after the other (epochs * m,): of the seed
+    and the epoch's number alone, so that 2 epochs and then 3 are 5."""
+    return np.concatenate([np.random.default_rng((seed, first + epoch)).permutation(m) for epoch in range(epochs)])
 
 
 def train_step(

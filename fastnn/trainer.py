@@ -124,6 +124,9 @@ class Backend(Protocol):
         sample_weight: Array | None = None,
     ) -> Trainer: ...
 
+    def row_order(self, seed: int, first: int, epochs: int, m: int) -> Array:
+        """The rows' order in so many epochs from the first on, one after the other (epochs * m,)."""
+
     def Gradient(
         self,
         architecture: Architecture,

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import MLP
-from fastnn.fitting import _order
+from fastnn import MLP, reference
 from fastnn.optimizers import Optimizer
 from fastnn.trainer import Plan
 
@@ -29,7 +28,7 @@ def _take_steps(net: MLP, X: Array, y: Array, steps: int, batch_size: int | None
     net._state.begin(optimizer)
     if rest:
         assert batch_size is not None
-        rows = _order(net._state.epochs, 1, m, 0)[: rest * batch_size]
+        rows = reference.row_order(0, net._state.epochs, 1, m)[: rest * batch_size]
         backend = import_module({"numba": "fastnn.compiled", "numpy": "fastnn.plain"}[net.backend])
         data = X[rows], y[rows, None].astype(net.dtype)
         plan = Plan(epochs=1, batch_size=batch_size, optimizer=optimizer, seed=0, threads=1)

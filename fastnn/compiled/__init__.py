@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from ..kernels.compiling import cache
 from .forward import evaluate, predict
 from .gradient import Gradient
+from .row_order import row_order
 from .ways import Trainer
 
-__all__ = ["Gradient", "Trainer", "evaluate", "messages", "predict"]
+__all__ = ["Gradient", "Trainer", "evaluate", "messages", "predict", "row_order"]
 
 
 @contextmanager
