@@ -7,6 +7,7 @@ that a thread waits for its turn while the other one waits for it. The weights d
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -45,6 +46,10 @@ class Pace:
         if short and self.other != self.best and (self.other not in self.known or self.until_trial <= 0):
             return self.other, self._steps(self.other, TRIAL_SECONDS)
         return self.best, self._steps(self.best, RUN_SECONDS)
+
+    def expected(self, threads: int, steps: int) -> float:
+        """Seconds that so many steps will take; infinitely many where nothing is known."""
+        return steps * self.step_seconds.get(threads, math.inf)
 
     def _steps(self, threads: int, seconds: float) -> int:
         """How many fill this time; one where nothing is known, which shows the order of magnitude."""

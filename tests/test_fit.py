@@ -1,5 +1,6 @@
 """Training through MLP.fit: going on, seeds, threads, batches, and what it reports."""
 
+import _thread
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from fastnn import MLP, compiled, team
-from fastnn.compiled import forward
+from fastnn.compiled import forward, training
 from fastnn.kernels.training import minibatches
 from fastnn.objective import Objective
 from fastnn.optimizers import OPTIMIZERS, Optimizer
@@ -290,3 +291,17 @@ def test_weights_that_cannot_be_written_to_are_copied(tmp_path: Path) -> None:
     for each in (net, other):
         each.fit(X, LABELS, epochs=2, verbose=False)
     assert parameters(net) == parameters(other)
+
+
+def test_a_short_step_is_taken_by_the_calling_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To start a thread, and to be woken up by it, takes longer than a small network's step."""
+    how = {"epochs": 1, "batch_size": None, "threads": 1, "sparse": False, "verbose": False}
+    MLP([K, 4, N]).fit(X, LABELS, **how)
+    started: list[Any] = []
+    start = _thread.start_new_thread
+    monkeypatch.setattr(_thread, "start_new_thread", lambda *what: started.append(what) or start(*what))
+    MLP([K, 4, N]).fit(X, LABELS, **how)
+    assert not started
+    monkeypatch.setattr(training, "SHORT_STEP", 0)
+    MLP([K, 5, N]).fit(X, LABELS, **how)  # of which nothing is known
+    assert len(started) == 1

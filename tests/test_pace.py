@@ -1,5 +1,6 @@
 """How many threads are used: whatever a machine of known speed makes fastest."""
 
+import math
 import time
 
 import pytest
@@ -66,6 +67,14 @@ def test_the_next_work_of_a_kind_knows() -> None:
     assert threads == 2
     assert steps > 1000
     assert recall(kind, 3).next() == (3, 1)
+
+
+def test_what_is_expected() -> None:
+    pace = Pace(2)
+    assert pace.expected(2, 3) == math.inf
+    pace.measured(2, 10, 0.5)
+    assert pace.expected(2, 3) == pytest.approx(0.15)
+    assert pace.expected(1, 3) == math.inf
 
 
 def test_that_one_thread_is_faster_is_tried_again() -> None:
