@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cpus import current_cpu, keep_apart, restore_cpus, wake_elsewhere
+from .kernels.compiling import interrupts
 from .kernels.compiling.helpers import here
 from .kernels.sync import ABANDONED, SLOTS
 
@@ -41,7 +42,7 @@ def run(work: Work, threads: int) -> None:
         if _team is team:
             _team = None
         team.control[ABANDONED] = 1
-        team.dismiss()  # for as long as it takes: nobody works on the caller's memory any more
+        interrupts.persist(team.dismiss)  # for as long as it takes: nobody works on the caller's memory any more
         raise
     finally:
         team.busy.release()

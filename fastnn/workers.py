@@ -5,13 +5,14 @@ from __future__ import annotations
 import _thread
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from .cpus import current_cpu, keep_apart
 from .kernels.compiling import interrupts
-from .kernels.sync import ABANDONED, STOP, STOPPING
+from .kernels.sync import ABANDONED, ENTERED, STOP, STOPPING
 
 Array = NDArray[Any]
 
@@ -29,7 +30,8 @@ def run(
 
     control: what the kernels in it meet by, see kernels/sync.py. With poll, which is called every POLL_SECONDS, the
     calling thread does nothing but wait; on Ctrl-C STOP is set, which should end the work early, and KeyboardInterrupt
-    raised when it has. Without, work(0) runs in the calling thread.
+    raised when it has. Without, work(0) runs in the calling thread. Whatever is raised, and however often, comes out
+    when no thread works any more: kernels read memory that the caller may give back.
     """
     failures: list[BaseException] = []
     finished: list[int] = []
@@ -38,6 +40,17 @@ def run(
     started = first
     cpus = [current_cpu() if poll is None else -1] + [-1] * (threads - 1)
 
+    def stop(*, all_will_enter: bool) -> None:
+        """Let kernels end after their step, or at once where a thread is not in its kernel and never will be: one that
+        has left it has met all others there."""
+        if control is not None:
+            gone = not all_will_enter and control[ENTERED] < threads
+            control[[STOP, STOPPING, ABANDONED] if gone else [STOP]] = 1
+
+    def wait() -> None:
+        while not set(range(first, started)) <= set(finished):
+            time.sleep(0.001)
+
     def guarded(t: int) -> None:
         try:
             if t >= first:
@@ -45,6 +58,7 @@ def run(
             work(t)
         except BaseException as failure:
             failures.append(failure)
+            stop(all_will_enter=False)
         finally:
             finished.append(t)
             running[t].release()
@@ -63,10 +77,8 @@ def run(
                 if poll is not None:
                     poll()
     except BaseException:
-        if control is not None:
-            control[[STOP] if started == threads else [STOP, STOPPING, ABANDONED]] = 1
-        while not set(range(first, started)) <= set(finished):
-            time.sleep(0.001)
+        interrupts.persist(partial(stop, all_will_enter=poll is not None and started == threads))
+        interrupts.persist(wait)
         raise
     if failures:
         raise failures[0]

@@ -14,7 +14,8 @@ from .compiling.compile import Array, intrinsic, kernel
 from .simd.vectors import array_address
 
 # Slots of the array, a cache line apart so that no two threads write to one line for different reasons.
-ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, ABANDONED, SLOTS = 0, 8, 16, 24, 32, 40, 48, 56, 64
+ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, ABANDONED = 0, 8, 16, 24, 32, 40, 48, 56
+ENTERED, SLOTS = 64, 72
 
 # A meeting takes 0.3 us; after this many looks (about 50 us) a thread offers its core to others.
 SPINS = 2000
@@ -119,6 +120,12 @@ def _mxcsr(builder: Any, instruction: str, pointer: Any) -> Any:
         cgutils.get_or_insert_function(builder.module, function, name), [builder.bitcast(pointer, pointer_type)]
     )
     return pointer
+
+
+@kernel
+def enter(control: Array) -> None:
+    """Count this thread among those that the others do not wait for in vain."""
+    atomic_add(control, ENTERED, 1)
 
 
 @kernel

@@ -46,7 +46,7 @@ class FullBatch(Training):
         parts, block = min(SHARDS, -(-m // grain)), grain if lists else BLOCK
         super().__init__(architecture, state, data, m, plan, min(plan.threads, parts))
         if lists:
-            self.data = data._replace(blocks=compress_blocks(data.lists, m, K, block, plan.threads))
+            self.data = data._replace(blocks=compress_blocks(data.lists, m, K, block, self.threads))
         panel, _ = sharing(architecture.sizes[1], self.dtype, self.threads, lists=lists)
         layout = self.whole(panel)
         self.network, self.slots = self.pack(layout)

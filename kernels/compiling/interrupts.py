@@ -62,6 +62,15 @@ def hear() -> None:
             _handlers[number](number, None)
 
 
+def persist(wait: Callable[[], None]) -> None:
+    """Call it until it returns, whatever a signal raises meanwhile: for what must not be left halfway."""
+    while True:
+        try:
+            return wait()
+        except BaseException:  # which has been said by the one that is on its way already
+            continue
+
+
 def _note(number: int, frame: FrameType | None) -> None:
     _noted.append(number)
     if _noted.count(number) > 1:

@@ -21,6 +21,7 @@ from ..sync import (
     atomic_load,
     atomic_store,
     barrier,
+    enter,
     flush_denormals,
     restore_mode,
     share,
@@ -85,6 +86,7 @@ def train_full_batch(
 
     Which thread takes which shard does not matter: all are summed in their order.
     """
+    enter(control)
     mode, m = flush_denormals(), steps.m
     network = with_words(network, scratch.words)
     claim_unit(network)
@@ -129,6 +131,7 @@ def gradient(
     out: Array,
 ) -> None:
     """The gradient of all m rows' losses, times `scale`, to out, laid out as the parameters; losses stay in shards."""
+    enter(control)
     mode = flush_denormals()
     network = with_words(network, scratch.words)
     claim_unit(network)

@@ -24,6 +24,7 @@ from ..sync import (
     atomic_load,
     atomic_store,
     barrier,
+    enter,
     flush_denormals,
     restore_mode,
     share,
@@ -94,6 +95,7 @@ def train_minibatches(
     (threads * 8,) is scratch.
     Ends early, before the step, when STOP is set or a batch's loss is not finite; STEPS counts the steps taken.
     """
+    enter(control)
     mode, order, terms, memory = flush_denormals(), steps.order, steps.terms, steps.memory
     network = with_words(network, scratch.words)
     claim_unit(network)

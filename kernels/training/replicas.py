@@ -21,6 +21,7 @@ from ..sync import (
     atomic_load,
     atomic_store,
     barrier,
+    enter,
     flush_denormals,
     restore_mode,
     share,
@@ -82,6 +83,7 @@ def train_replicas(
     200 on two threads 160 us a step, now 119. Threads meet once a step; so there are two generations of shards, taken
     in turns, and who stops says in which step: (2 * parts, ...).
     """
+    enter(control)
     mode, order, terms, memory = flush_denormals(), steps.order, steps.terms, steps.memory
     network = with_words(network, scratch.words)
     claim_unit(network)

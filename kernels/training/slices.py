@@ -28,6 +28,7 @@ from ..sync import (
     atomic_load,
     atomic_store,
     barrier,
+    enter,
     flush_denormals,
     restore_mode,
     share,
@@ -109,6 +110,7 @@ def train_slices(
 ) -> None:
     """As train_minibatches, for a network in so many parts as there are threads. batch and scratch are the thread's
     own; terms.squares has two generations, and as much of each for every slice."""
+    enter(control)
     mode = flush_denormals()
     own, count = with_words(own_network(network, t), scratch.words), len(slicing.bounds) - 1
     claim_unit(own)
