@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from os import PathLike
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -109,6 +110,8 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
             raise ValueError("partial_fit does not support early_stopping=True")
         if self.solver == "lbfgs" and rates:
             raise ValueError(f"dropout is {self.dropout!r} with solver 'lbfgs'; expected 0, or another solver.")
+        if validation[0] is None and any(given is not None for given in validation):
+            raise ValueError("y_val or sample_weight_val is given without X_val; expected X_val, or none of them.")
         if self.solver == "lbfgs" and validation[0] is not None:
             raise ValueError("X_val is given with solver 'lbfgs', which does not stop early; expected another solver.")
 
@@ -140,7 +143,9 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
         generator = check_random_state(self.random_state)
         self._random, self._optimizer = Randomness(generator), None
         coefs, intercepts = [], []
-        functions = (*architecture.activations, *architecture.activations[-1:]) or ("identity",)
+        # scikit-learn asks the parameter, whether there are hidden layers or not.
+        usual = "sigmoid" if self.activation == "logistic" else "identity"
+        functions = (*architecture.activations, *architecture.activations[-1:]) or (usual,)
         for (K, N), function in zip(architecture.layers, functions, strict=True):
             width = np.sqrt((2.0 if function == "sigmoid" else 6.0) / (K + N))
             coefs.append(generator.uniform(-width, width, (K, N)).astype(dtype))
@@ -209,9 +214,15 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
             penalty = objective.penalty / 2 * squares / rows.total
             return loss if objective.divisor == 1 else (loss - penalty) / objective.divisor + penalty
 
+        def keep(parameters: list[Array], loss: float, iterations: int) -> None:
+            """All of it or nothing, for Ctrl-C may come."""
+            own, attributes = [P.astype(dtype) for P in parameters], cast("dict[str, Any]", vars(self))
+            learnt = {"coefs_": own[:layers], "intercepts_": own[layers:], "loss_": loss, "best_loss_": loss}
+            attributes.update(learnt, n_iter_=iterations)
+
         def after_iteration(parameters: list[Array], loss: float) -> bool:
-            self.n_iter_ += 1
             loss = mean(parameters, loss)
+            keep(parameters, loss, self.n_iter_ + 1)
             self.loss_curve_.append(loss)
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
@@ -220,7 +231,7 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
             return stop
 
         notifier.epoch_begins()
-        found, least, self.n_iter_ = minimise(
+        found, least, iterations = minimise(
             gradient,
             self.coefs_ + self.intercepts_,
             max_iter=self.max_iter,
@@ -228,9 +239,7 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
             tol=self.tol,
             after_iteration=after_iteration,
         )
-        self.loss_ = self.best_loss_ = mean(found, least)
-        self.coefs_ = [W.astype(dtype) for W in found[:layers]]
-        self.intercepts_ = [b.astype(dtype) for b in found[layers:]]
+        keep(found, mean(found, least), iterations)
 
     def _gradient(self, architecture: Architecture, objective: Objective, rows: Rows) -> Any:
         threads = thread_count(self.n_threads)
@@ -270,6 +279,8 @@ class Perceptron(CallbackSupportMixin, BaseEstimator, ABC):  # type: ignore[misc
 
         def check() -> None:
             if not all_finite(X):
+                if get_config()["assume_finite"]:
+                    return
                 validate()
             check_finite("X", X, dtype)
 

@@ -224,6 +224,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
         return weights
 
     def _score_logits(self, logits: Array, rows: Rows) -> float:
+        if len(self.classes_) == 1 and self._label_binarizer.y_type_ == "binary":  # which then is what is predicted
+            return 1.0
         right = ((logits > 0) == (rows.Y > 0.5)).all(axis=1) if rows.Y.ndim > 1 else logits.argmax(axis=1) == rows.Y
         return float(np.average(right, weights=rows.sample_weight))
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_classifier
+from scipy.sparse import issparse
+from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_consistent_length
@@ -34,7 +35,7 @@ def split(estimator: Any, rows: Rows, X: Any, y: Any, objective: Objective) -> t
             f"The validation set is too small: {len(out)} of {len(rows.X)} rows. Increase 'validation_fraction' or the"
             " number of rows."
         )
-    scorer = _scorer(estimator, lambda: (_safe_indexing(X, out), _safe_indexing(y, out)))
+    scorer = _scorer(estimator, lambda: (_safe_indexing(_with_rows(X), out), _safe_indexing(y, out)))
     return rows.take(kept), _held_out(rows.take(out), objective, scorer)
 
 
@@ -52,7 +53,14 @@ def handed_in(
     rows = Rows(features(checked, dtype), estimator._encode_held_out(y, dtype), weights)
     if rows.Y.ndim > 1 and rows.Y.shape[1] != estimator.n_outputs_:
         raise ValueError(f"y_val has {rows.Y.shape[1]} columns; expected {estimator.n_outputs_}, as y has.")
+    if len(rows.X) < 2 and is_regressor(estimator) and estimator.scoring is None:
+        raise ValueError("X_val has one row; expected at least two, as R2 is of how targets differ.")
     return _held_out(rows, objective, _scorer(estimator, lambda: (X, y)))
+
+
+def _with_rows(X: Any) -> Any:
+    """X in a form whose rows can be chosen, which some sparse ones have not."""
+    return X.tocsr() if issparse(X) else X
 
 
 def _scorer(estimator: Any, data: Callable[[], tuple[Any, Any]]) -> Callable[..., float] | None:

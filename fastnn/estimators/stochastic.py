@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +22,7 @@ from .callbacks import Notifier
 from .parameters import optimizer_name
 from .rows import HeldOut, Rows
 from .schedule import OptimizerState, Schedule
+from .warning import warn
 
 Array = NDArray[Any]
 
@@ -78,7 +78,7 @@ class Epochs:
                 if not stop and not once and estimator.n_iter_ == estimator.max_iter:
                     warn_not_converged(estimator.max_iter)
         except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warn("Training interrupted by user.")
         finally:
             self._bring_home()
 
@@ -169,10 +169,9 @@ class Epochs:
         self.estimator.validation_scores_.append(np.nan)
         self.estimator.validation_loss_curve_.append(np.nan)
         kept = "last finite" if self.best is None else "best"
-        warnings.warn(
+        warn(
             f"The loss is no longer finite in iteration {self.estimator.n_iter_}; the {kept} weights so far are kept.",
             ConvergenceWarning,
-            stacklevel=6,
         )
         return True
 
@@ -221,14 +220,13 @@ def batch_size_of(batch_size: Any, m: int) -> int:
     if batch_size == "auto":
         return min(AUTO_BATCH, m)
     if batch_size > m:
-        warnings.warn(f"batch_size is {batch_size}; it is clipped to the {m} rows there are.", stacklevel=7)
+        warn(f"batch_size is {batch_size}; it is clipped to the {m} rows there are.")
     return min(int(batch_size), m)
 
 
 def warn_not_converged(max_iter: int) -> None:
     """Said at the end of max_iter epochs, unless training was stopping anyway."""
-    warnings.warn(
+    warn(
         f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet.",
         ConvergenceWarning,
-        stacklevel=7,
     )

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from scipy import sparse
+from sklearn import neural_network
 from sklearn.metrics import log_loss, make_scorer, roc_auc_score
 
 from fastnn import MLPClassifier, MLPRegressor
@@ -123,3 +125,33 @@ def test_rows_that_do_not_fit(wrong: dict[str, Any], message: str, digits: Data)
         MLPClassifier(max_iter=1).fit(X, y > 4, X_val=X, y_val=y)
     with pytest.raises(ValueError, match="y_val has 1 columns; expected 2, as y has"):
         MLPRegressor(max_iter=1).fit(X, X[:, :2], X_val=X, y_val=y)
+
+
+def test_a_single_class_is_always_right() -> None:
+    X, y = np.random.default_rng(0).normal(size=(60, 4)), np.ones(60, int)
+    how: dict[str, Any] = {"max_iter": 30, "random_state": 3, "early_stopping": True, "learning_rate_init": 1e-4}
+    net, theirs = MLPClassifier(**how).fit(X, y), neural_network.MLPClassifier(**how).fit(X, y)
+    assert net.validation_scores_ == theirs.validation_scores_ == [1.0] * net.n_iter_
+    assert net.n_iter_ == theirs.n_iter_
+
+
+@pytest.mark.parametrize("form", [sparse.coo_matrix, sparse.bsr_matrix, sparse.dia_matrix, sparse.coo_array])
+def test_a_scorer_takes_sparse_rows_of_every_form(form: Any) -> None:
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    how: dict[str, Any] = {"scoring": "f1", "early_stopping": True, "max_iter": 3, "random_state": 0}
+    scores = [
+        MLPClassifier(**how).fit(rows, X[:, 0] > 0).validation_scores_ for rows in (form(X), sparse.csr_matrix(X))
+    ]
+    assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("given", [{"y_val": [1, 0]}, {"sample_weight_val": [1.0]}])
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_nothing_belongs_to_rows_that_are_not_there(kind: Any, given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="is given without X_val; expected X_val"):
+        kind().fit(np.eye(4), [0, 1, 0, 1], **given)
+
+
+def test_one_row_has_no_r2() -> None:
+    with pytest.raises(ValueError, match="^X_val has one row; expected at least two"):
+        MLPRegressor().fit(np.eye(4), np.arange(4.0), X_val=np.ones((1, 4)), y_val=[1.0])

@@ -30,6 +30,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "early stopping": {"early_stopping": True, "n_iter_no_change": 3, "tol": 0.01, "max_iter": 40},
     "lbfgs": {"solver": "lbfgs", "activation": "tanh", "alpha": 0.01},
     "linear": {"hidden_layer_sizes": ()},
+    "linear, of a function there is no use for": {"hidden_layer_sizes": (), "activation": "logistic"},
 }
 ATTRIBUTES = [
     "n_iter_",
