@@ -118,7 +118,9 @@ def compare(homes: dict[str, Process], name: str, dtype: str, rounds: int) -> li
     for library, process in homes.items():
         process.hold(make, name, library, dtype)
     ours, theirs = (process.call("first") for process in homes.values())
-    np.testing.assert_allclose(ours, theirs, rtol=0.05, atol=0.02, err_msg=f"{name}, {dtype}")
+    # Losses of fits differ by 2.5% at most (lbfgs in float32); probabilities of networks that differ so, more.
+    far = 0.0 if WORKS[name].what == "fit" else 0.02
+    np.testing.assert_allclose(ours, theirs, rtol=0.05, atol=far, err_msg=f"{name}, {dtype}")
     seconds: dict[str, list[float]] = {library: [] for library in homes}
     for _ in range(rounds):
         for library, process in homes.items():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 from benchmarks.process import Loop
+from benchmarks.rivals import numpy_reference
 from fastnn import MLP, reference
+from fastnn.optimizers import Optimizer
 
 
 def _loss(output: str) -> Callable[..., Any]:
@@ -22,8 +25,12 @@ def softmax_backward(dP: Any, P: Any) -> Any:
 
 
 def train(network: dict[str, Any], training: dict[str, Any], X: Any, y: Any) -> float:
-    """Train a new network; returns the last epoch's loss."""
-    return MLP(**network).fit(X, y, verbose=False, **training).loss[-1]
+    """Train a new network, step after step of the reference; returns the last epoch's loss."""
+    net, how = MLP(**network), training
+    optimizer = Optimizer(how["optimizer"], how["learning_rate"])
+    parameters = [W.copy() for W in net.weights], [b.copy() for b in net.biases]
+    losses = numpy_reference.train(net.architecture, parameters, X, y, how["batch_size"], optimizer)
+    return list(islice(losses, how["epochs"]))[-1]
 
 
 NAMES = ("relu", "sigmoid", "tanh")

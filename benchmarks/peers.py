@@ -127,8 +127,9 @@ def table(results: list[dict[str, Any]]) -> str:
 def explanation(machine: str) -> str:
     """What the figures are, and of which machine."""
     return (
-        "Medians of whole fits from the same initial weights, divided by their epochs. The libraries took turns, each "
-        "in its own process with as many threads, one or one a core, as were faster for it (fastnn: its default). "
+        "Medians of whole fits from the same initial weights, each of some half a second, divided by their epochs. The "
+        "libraries took turns, each in its own process with as many threads, one or one a core, as were faster for it "
+        "(fastnn: its default). "
         f"fastnn reads MNIST's pixels as they are, the others floating-point numbers made beforehand. {machine}"
     )
 

@@ -76,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{describe(BY_NAME[name])}, {dtype} x{threads}: {milliseconds(timed.seconds)} ms", flush=True)
         all_timed.append(timed)
     peaks.measure(options.threads, found)
-    text = f"{table(all_timed, found)}\n\n{peaks_text(found)} {explanation()}"
+    text = f"{table(all_timed, found)}\n\n{peaks_text(found)} {explanation(options.rows)}"
     print(f"\n{text}")
     if options.json is not None:
         shares = [vars(timed) | timed.shares(found) for timed in all_timed]
@@ -190,10 +190,11 @@ def goal(timed: Timed) -> float | None:
     return WIDE_SHARE if min(BY_NAME[timed.workload].sizes[1:-1]) >= WIDE else None
 
 
-def explanation() -> str:
-    """How to read the table."""
+def explanation(rows: int | None) -> str:
+    """How to read the table. rows: how many there were of each data set, where that was not all."""
     return (
-        "A share is the arithmetic of the matrix products (2 K N a row forward, as much for dW and again for dX), "
+        ("" if rows is None else f"Of the first {rows} rows alone. ")
+        + "A share is the arithmetic of the matrix products (2 K N a row forward, as much for dW and again for dX), "
         "divided by the time of whole fits and the measured peak; memory: the features, read once an epoch. Above 100% "
         "skipping zeros, or the matrix unit, is faster than dense multiply-adds at their peak."
     )

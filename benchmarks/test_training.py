@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.numpy_functions import train
-from fastnn import load_mnist
+from fastnn import MLP, load_mnist
 
 ROWS, EPOCHS = 10000, 2
 CASES: dict[str, tuple[dict[str, Any], int | None, str]] = {
@@ -31,9 +30,9 @@ def test_epoch(what: str, digits: tuple[Any, Any], versus: Any) -> None:
     training = {"epochs": EPOCHS, "batch_size": batch_size, "optimizer": optimizer, "learning_rate": 1e-3}
     versus(
         what,
-        lambda threads: train(network, training | {"threads": threads}, X, digits[1]),
+        lambda threads: MLP(**network).fit(X, digits[1], threads=threads, verbose=False, **training).loss[-1],
         "train",
-        network | {"backend": "numpy"},
+        network,
         training,
         X,
         digits[1],

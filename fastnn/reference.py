@@ -164,7 +164,7 @@ def update(P: Array, dP: Array, state: list[Array], step: int, optimizer: Optimi
     lr, mu = optimizer.learning_rate, optimizer.momentum
     if optimizer.name == "adamw":
         P -= lr * decay * P
-    else:
+    elif decay:
         dP = dP + decay * P
     if optimizer.name == "sgd":
         P -= lr * dP

@@ -81,8 +81,8 @@ def _add_data(group: argparse._ArgumentGroup) -> None:
     add(
         "--data",
         metavar="PATH",
-        help="mnist, or an IDX folder, .npz or .csv file (default: mnist); what is nothing "
-        "but whole numbers from 0 to 255 means x / 255",
+        help="mnist, or an IDX folder, .npz or .csv file (default: mnist); bytes (uint8) mean x / 255, "
+        "and so does a CSV of nothing but whole numbers from 0 to 255",
     )
     add("--test-data", metavar="PATH", help="rows to measure on (default: the test rows of --data)")
     add("--validation-fraction", type=float, metavar="F", help="share of training rows held out (default: 0)")

@@ -104,9 +104,16 @@ def _records(names: list[tuple[str, int]], labels: Array, probabilities: Array |
     """A dict for every row."""
     records, called = [], next(iter(_columns(labels, probabilities)))
     for i, (name, row) in enumerate(names):
-        more = {} if probabilities is None else {"probabilities": probabilities[i].tolist()}
-        records.append({"file": name, "row": row, called: labels[i].tolist(), **more})
+        more = {} if probabilities is None else {"probabilities": _finite(probabilities[i])}
+        records.append({"file": name, "row": row, called: _finite(labels[i]), **more})
     return records
+
+
+def _finite(values: Array) -> Any:
+    """As lists, with None for what is no finite number, for JSON has no NaN."""
+    kept = np.asarray(values).astype(object)
+    kept[~np.isfinite(values)] = None
+    return kept.tolist()
 
 
 def _print(names: list[tuple[str, int]], labels: Array, probabilities: Array | None) -> None:

@@ -110,7 +110,8 @@ def as_trained(X: Array, data: Mapping[str, Any]) -> Array:
         row, column = np.argwhere(beyond)[0]
         raise ValueError(
             f"The features hold {X[row, column]:g} in row {row}, column {column}, among numbers that are no bytes; "
-            "expected whole numbers from 0 to 255, as the network was trained on, or all of them divided by 255."
+            "expected bytes (uint8, or a CSV of whole numbers from 0 to 255), as the network was trained on, or all of "
+            "them divided by 255."
         )
     return X
 

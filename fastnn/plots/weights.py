@@ -63,4 +63,6 @@ class WeightsDisplay(Display):
 
 def largest_units(W: ArrayLike, count: int) -> list[int]:
     """The `count` columns of W (K, N) with the largest sums of squares, the largest first."""
-    return [int(unit) for unit in np.argsort(-np.linalg.norm(np.asarray(W), axis=0), kind="stable")[:count]]
+    with np.errstate(over="ignore"):  # of weights that have grown beyond all bounds
+        sizes = np.linalg.norm(np.asarray(W), axis=0)
+    return [int(unit) for unit in np.argsort(-sizes, kind="stable")[:count]]

@@ -81,7 +81,7 @@ def test_bytes_are_not_mixed_with_other_numbers(
     flags = ("--data", tmp_path / "bytes.csv", "--backend", "numpy", "--epochs", 2, "--no-report", "--no-progress")
     command("train", *flags, "--out", tmp_path / "run")
     (tmp_path / "mixed.csv").write_text("0,100,20,30,40\n1,140,10.5,5,6\n")
-    wanted = "The features hold 100 in row 0, column 0, among numbers that are no bytes; expected whole numbers"
+    wanted = "The features hold 100 in row 0, column 0, among numbers that are no bytes; expected bytes"
     assert wanted in refusal("evaluate", tmp_path / "run", "--data", tmp_path / "mixed.csv")
     assert wanted in refusal("predict", tmp_path / "run", tmp_path / "mixed.csv")
     fractions = np.column_stack([table[:, 0], table[:, 1:] / 255])

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw, ImageOps
 from fastnn import MLP, load
 from fastnn.__main__ import main
 from fastnn.commands.images import read_digit
+from fastnn.commands.predicting import _finite
 from fastnn.data import read_npz
 
 Array = NDArray[Any]
@@ -256,3 +257,9 @@ def test_other_refusals(digits: Path, tmp_path: Path, refusal: Callable[..., str
     assert "of 784 pixels when scaled; expected rows of 10" in refusal("predict", tmp_path / "ten.safetensors", path)
     np.savez(tmp_path / "several.npz", a=np.ones((2, 784)), b=np.ones((2, 784)))
     assert "holds the arrays 'a', 'b'; expected one of X" in refusal("predict", digits, tmp_path / "several.npz")
+
+
+def test_what_is_not_finite_is_null() -> None:
+    assert _finite(np.array([0.5, np.nan, -np.inf])) == [0.5, None, None]
+    assert _finite(np.array([[np.inf], [2.0]])) == [[None], [2.0]]
+    assert (_finite(np.int64(3)), _finite(np.float32("nan"))) == (3, None)

@@ -153,5 +153,5 @@ def test_nothing_belongs_to_rows_that_are_not_there(kind: Any, given: dict[str, 
 
 
 def test_one_row_has_no_r2() -> None:
-    with pytest.raises(ValueError, match="^X_val has one row; expected at least two"):
+    with pytest.raises(ValueError, match=r"^X_val has one row; expected at least two"):
         MLPRegressor().fit(np.eye(4), np.arange(4.0), X_val=np.ones((1, 4)), y_val=[1.0])
