@@ -115,6 +115,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=10, help="splits of each data set (default: 10)")
     parser.add_argument("--write", type=Path, metavar="README.md", help="put the table between this file's markers")
     options = parser.parse_args(argv)
+    if options.seeds < 1:
+        parser.error("--seeds must be at least 1")
     strange = [name for name in options.names if name not in CASES]
     if strange:
         parser.error(f"{strange[0]!r} is no data set; expected some of {', '.join(CASES)}")

@@ -147,6 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each library (default: 7)")
     parser.add_argument("--write", type=Path, metavar="README.md", help="put the table between this file's markers")
     options = parser.parse_args(argv)
+    if options.rounds < 1:
+        parser.error("--rounds must be at least 1")
     strange = [name for name in options.names if name not in WORKS]
     if strange:
         parser.error(f"{strange[0]!r} is not measured; expected some of: {'; '.join(WORKS)}")

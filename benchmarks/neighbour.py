@@ -80,6 +80,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5, help="fits of each number of threads (default: 5)")
     parser.add_argument("--seconds", type=float, default=1.0, help="about how long a fit lasts (default: 1)")
     options = parser.parse_args(argv)
+    if options.rounds < 1 or options.seconds <= 0:
+        parser.error("--rounds must be at least 1, and --seconds above 0")
     strange = [name for name in options.names if name not in BY_NAME]
     if strange:
         parser.error(f"{strange[0]!r} is no workload; expected some of: {', '.join(BY_NAME)}")

@@ -133,8 +133,8 @@ def explanation(results: list[dict[str, Any]]) -> str:
     seeds = len(results[0]["accuracies"])
     return (
         f"Medians over {seeds} seeds, and the least and the greatest. All was chosen on training rows held out, then "
-        "trained on all 60000. Cold: the first process on a "
-        f"machine, compiling included; cached: any later process; warm: a process that has trained before. {machine()}"
+        "trained on all rows. Cold: the first process on a machine, compiling included; cached: any later process, "
+        f"both a single run; warm: a process that has trained before. {machine()}"
     )
 
 

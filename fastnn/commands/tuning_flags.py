@@ -12,6 +12,10 @@ from .flags import add_training
 
 LEARNING_RATES = (3e-4, 1e-3, 3e-3, 1e-2)
 VALIDATION_FRACTION = 0.1
+OWN_HELP = {
+    "validation_fraction": f"share of training rows held out, to compare on (default: {VALIDATION_FRACTION:g})",
+    "threads": "of each process (default: the CPUs, divided by the processes)",
+}
 UNTRIED = {"list_recipes", "config", "json", "data", "test_data", "validation_fraction", "recipe", "seed", "threads"}
 
 
@@ -19,6 +23,8 @@ def tune_parser() -> Parser:
     """The flags of `fastnn.tune`."""
     parser = Parser("tune", "Train every combination of some settings over several seeds, and say which is best.")
     add_training(parser)
+    for action in parser._actions:
+        action.help = OWN_HELP.get(action.dest, action.help)
     group = parser.add_argument_group("tuning")
     rates = ",".join(f"{rate:g}" for rate in LEARNING_RATES)
     group.add_argument(
