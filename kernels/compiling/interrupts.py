@@ -17,6 +17,8 @@ from typing import Any
 # Of Ctrl-C, of being told to end, and of a time limit; Windows knows the first two.
 NUMBERS: list[int] = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGALRM") if hasattr(signal, name)]
 
+PATIENCE = 1000  # times that `persist` tries
+
 _handlers: dict[int, Callable[[int, FrameType | None], Any]] = {}  # as they were, while signals are held
 _noted: list[int] = []
 
@@ -63,12 +65,14 @@ def hear() -> None:
 
 
 def persist(wait: Callable[[], None]) -> None:
-    """Call it until it returns, whatever a signal raises meanwhile: for what must not be left halfway."""
-    while True:
+    """Call it until it returns, whatever signals raise meanwhile: for what must not be left halfway, while another
+    exception is on its way. What fails so often fails by itself."""
+    for _ in range(PATIENCE):
         try:
             return wait()
-        except BaseException:  # which has been said by the one that is on its way already
+        except BaseException:
             continue
+    return wait()
 
 
 def _note(number: int, frame: FrameType | None) -> None:

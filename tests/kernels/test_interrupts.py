@@ -159,3 +159,16 @@ def test_other_threads_hold_nothing() -> None:
     thread.start()
     thread.join()
     assert seen == [signal.default_int_handler]
+
+
+def test_what_must_not_be_left_halfway() -> None:
+    tries = iter(range(5))
+
+    def wait() -> None:
+        if next(tries, None) is not None:
+            raise KeyboardInterrupt
+
+    interrupts.persist(wait)
+    assert next(tries, None) is None
+    with pytest.raises(ZeroDivisionError):  # at last
+        interrupts.persist(lambda: 1 // 0)
