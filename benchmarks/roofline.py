@@ -1,4 +1,4 @@
-"""How near fastnn's trainers come to what the machine can do: its multiply-adds a second, and its memory.
+"""How near fastnn's trainers come to the multiply-adds of the machine's vector registers, and to its memory.
 
 The peaks are measured first. A trainer's share is the arithmetic of its matrix products divided by the time of whole
 fits, with everything they do, and by the peak. Where data has zeros, two figures stand side by side: the work that is
