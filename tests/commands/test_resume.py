@@ -21,6 +21,7 @@ import fastnn.workers
 from fastnn import MLP, History, storage
 from fastnn.bar import Silent
 from fastnn.commands.recorder import Recorder, Signals
+from fastnn.compiled import training
 from fastnn.fitting import Keeper
 from fastnn.kernels.compiling.interrupts import held
 from fastnn.mlp import network
@@ -84,6 +85,8 @@ def test_stopped_often(
 ) -> None:
     """Through a file at every stop, and with another number of threads after it."""
     monkeypatch.setattr(fastnn.workers, "POLL_SECONDS", 0.0002)
+    for limit in ("SHORT_STEP", "SHORT_SECONDS"):  # or nobody would look up in an epoch as short as these
+        monkeypatch.setattr(training, limit, 0)
     data = LARGE if backend == "numba" else (X, y)
     unbroken, stops, middle = MLP([6, 5, 3], backend=backend), 0, 0
 
