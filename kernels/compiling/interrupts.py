@@ -64,15 +64,15 @@ def hear() -> None:
             _handlers[number](number, None)
 
 
-def persist(wait: Callable[[], None]) -> None:
+def persist(work: Callable[[], None]) -> None:
     """Call it until it returns, whatever signals raise meanwhile: for what must not be left halfway, while another
     exception is on its way. What fails so often fails by itself."""
     for _ in range(PATIENCE):
         try:
-            return wait()
+            return work()
         except BaseException:
             continue
-    return wait()
+    return work()
 
 
 def _note(number: int, frame: FrameType | None) -> None:
