@@ -36,14 +36,30 @@ print(json.dumps({
     "warnings": [str(warning.message) for warning in caught], "fingerprint": cache.fingerprint(),
 }))
 """
+# Then compiles a function of its own, which needs what numba knows of NumPy, lists and memory.
+SCRIPT_OF_ANOTHER = (
+    SCRIPT
+    + """
+import sys
+from numba import njit
+
+@njit
+def squares(n):
+    numbers = [np.full(k, 1.5) for k in range(1, n)]
+    return [float(x.sum()) ** 2 for x in numbers], np.ones((2, 2)) @ np.ones((2, 2))
+
+assert "numba.typed.typedlist" not in sys.modules
+assert squares(3)[0] == [2.25, 9.0] and squares(3)[1].tolist() == [[2.0, 2.0]] * 2
+"""
+)
 RESULTS = [[0, 2], [0, 2], [0, 2]]
 KERNELS = ["activate_together", "activate_together", "activate_backward_together"]
 
 
-def start(root: Path, **environment: str) -> subprocess.Popen[str]:
+def start(root: Path, script: str = SCRIPT) -> subprocess.Popen[str]:
     """A process with its cache below `root`."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(root), **environment}
-    command = [sys.executable, "-c", SCRIPT]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(root)}
+    command = [sys.executable, "-c", script]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -146,6 +162,12 @@ def test_two_processes_compile_at_once_and_a_third_nothing(tmp_path: Path) -> No
     assert third["results"] == RESULTS
     assert third["compiled"] == []
     assert third["warnings"] == []
+
+
+def test_kept_kernels_do_without_what_numba_needs_to_compile(tmp_path: Path) -> None:
+    """And others still compile after that, in the same process."""
+    finish(start(tmp_path))
+    assert finish(start(tmp_path, SCRIPT_OF_ANOTHER))["compiled"] == []
 
 
 def test_damaged_entries_are_compiled_again(tmp_path: Path) -> None:
