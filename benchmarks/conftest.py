@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,10 +17,11 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.numpy_functions import loop
-from benchmarks.page import machine, ratio_text, write
+from benchmarks.page import machine, page_with, ratio_text, write
 from benchmarks.process import SLEEP_SECONDS, Loop, Process, in_turns
 
 Array = NDArray[Any]
+MARKER = "benchmarks"
 TOLERANCE = {"float32": 1e-4, "float64": 1e-10}
 
 medians: dict[str, dict[str, float]] = {}
@@ -134,7 +134,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--write", type=Path, metavar="README.md", help="put the table of ratios into this file")
+    parser.addoption(
+        "--write", type=page_with(MARKER), metavar="README.md", help="put the table of ratios into this file"
+    )
 
 
 @pytest.hookimpl(trylast=True)
@@ -147,7 +149,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.write_sep("=", "NumPy's time / fastnn's")
     terminalreporter.write_line(text)
     if config.option.write is not None:
-        write(config.option.write, "benchmarks", text)
+        write(config.option.write, MARKER, text)
 
 
 def ratios(complete: dict[str, dict[str, float]]) -> str:

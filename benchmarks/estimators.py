@@ -11,7 +11,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +21,11 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 import fastnn
-from benchmarks.page import machine, write
+from benchmarks.page import machine, page_with, write
 
 Array = NDArray[Any]
 
+MARKER = "estimators"
 DTYPES = ("float32", "float64")
 
 
@@ -113,7 +113,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.estimators", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="DATA", default=list(CASES), help="default: all of them")
     parser.add_argument("--seeds", type=int, default=10, help="splits of each data set (default: 10)")
-    parser.add_argument("--write", type=Path, metavar="README.md", help="put the table between this file's markers")
+    page, what = page_with(MARKER), "put the table between this file's markers"
+    parser.add_argument("--write", type=page, metavar="README.md", help=what)
     options = parser.parse_args(argv)
     if options.seeds < 1:
         parser.error("--seeds must be at least 1")
@@ -133,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = "\n".join([*lines, "", f"{how} {machine()}"])
     print(f"\n{text}")
     if options.write is not None:
-        write(options.write, "estimators", text)
+        write(options.write, MARKER, text)
     for name in missed:
         print(f"not within noise: {name}", file=sys.stderr)
     return 1 if missed else 0

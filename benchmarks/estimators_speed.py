@@ -13,18 +13,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.page import machine, milliseconds, ratio_text, write
+from benchmarks.page import machine, milliseconds, page_with, ratio_text, write
 from benchmarks.process import SLEEP_SECONDS, Loop, Process
 
 Array = NDArray[Any]
 
+MARKER = "estimators-speed"
 LIBRARIES = ("fastnn", "scikit-learn")
 DTYPES = ("float32", "float64")
 TURN_SECONDS = 0.2  # after a pause a core is slow for some of them: a row would take three times as long
@@ -145,7 +145,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.estimators_speed", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="WORK", default=list(WORKS), help="default: all of them")
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each library (default: 7)")
-    parser.add_argument("--write", type=Path, metavar="README.md", help="put the table between this file's markers")
+    page, what = page_with(MARKER), "put the table between this file's markers"
+    parser.add_argument("--write", type=page, metavar="README.md", help=what)
     options = parser.parse_args(argv)
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
@@ -164,7 +165,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = "\n".join([*lines, "", f"{how} {machine()}"])
     print(f"\n{text}")
     if options.write is not None:
-        write(options.write, "estimators-speed", text)
+        write(options.write, MARKER, text)
     return 0
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import os
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -42,11 +43,31 @@ def milliseconds(seconds: float) -> str:
     return f"{1e3 * seconds:.{max(0, 2 - math.floor(math.log10(1e3 * seconds)))}f}"
 
 
+def page_with(name: str) -> Callable[[str], Path]:
+    """What argparse makes a page's name a path by: it refuses one without markers of this name, before anything is
+    measured."""
+
+    def page(text: str) -> Path:
+        try:
+            _around(Path(text), name)
+        except (OSError, ValueError) as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+        return Path(text)
+
+    return page
+
+
 def write(path: Path, name: str, text: str) -> None:
     """Replace what stands between <!-- name:begin --> and <!-- name:end --> in a file. ValueError without them."""
+    before, after = _around(path, name)
+    path.write_text(f"{before}\n{text}\n{after}", encoding="utf-8")
+
+
+def _around(path: Path, name: str) -> tuple[str, str]:
+    """All up to the first marker, and all from the second one on."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     before, found_begin, rest = path.read_text(encoding="utf-8").partition(begin)
     _, found_end, after = rest.partition(end)
     if not found_begin or not found_end:
         raise ValueError(f"{path} has no {begin} followed by {end}; expected both.")
-    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+    return before + begin, end + after

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contest import Disagreement, Entry, as_dict, best_peer, contest, ratio
-from benchmarks.page import machine, milliseconds, ratio_text, write
+from benchmarks.page import machine, milliseconds, page_with, ratio_text, write
 from benchmarks.rivals import FASTNN, RIVALS
 from benchmarks.workloads import BY_NAME, Workload, describe
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = f"{table(report['results'])}\n\n{explanation(report['machine'])}"
     print(f"\n{text}")
     if options.write is not None:
-        write(options.write, options.marker, text)
+        write(Path(options.write), options.marker, text)
     if options.plot is not None:
         from benchmarks.plot import plot_peers
 
@@ -49,12 +49,17 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rows", type=int, help="the first so many rows of the data, for a quick look")
     parser.add_argument("--read", type=Path, nargs="+", metavar="FILE", help="show what --json wrote; measure nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="put every time into this file")
-    parser.add_argument("--write", type=Path, metavar="README.md", help="put the table between this file's markers")
+    parser.add_argument("--write", metavar="README.md", help="put the table between this file's markers")
     parser.add_argument("--marker", default=MARKER, help=f"the markers' name, of another machine's table ({MARKER})")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the times, all axes from zero")
     options = parser.parse_args(argv)
     if options.rounds < 1 or options.seconds <= 0 or (options.rows is not None and options.rows < 1):
         parser.error("--rounds and --rows must be at least 1, and --seconds above 0")
+    if options.write is not None:
+        try:
+            page_with(options.marker)(options.write)
+        except argparse.ArgumentTypeError as error:
+            parser.error(f"argument --write: {error}")
     if options.plot is not None and find_spec("matplotlib") is None:
         parser.error("--plot needs matplotlib: pip install -e '.[bench]'")
     return options

@@ -16,9 +16,10 @@ from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.page import machine, write
+from benchmarks.page import machine, page_with, write
 from fastnn.recipes import RECIPES, Recipe
 
+MARKER = "recipes"
 ACCURACY_POINTS = 0.015  # how far a mean accuracy may be from the source's
 COST_SHARE = 0.15  # how far a mean cost may be, as a share of the source's
 NAMES = {"test_accuracy": "accuracy", "train_accuracy": "training accuracy", "final_loss": "cost"}
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     text = table(measured, options.seeds, options.numpy_epochs)
     print(f"\n{text}")
     if options.write is not None:
-        write(options.write, "recipes", text)
+        write(options.write, MARKER, text)
     missed = [f"{row.name}: {key}" for row in measured for key in row.missed]
     for figure in missed:
         print(f"missed: {figure}", file=sys.stderr)
@@ -62,7 +63,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", default=list(RECIPES), help="default: all of them")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each recipe with numba (default: 5)")
     parser.add_argument("--numpy-epochs", type=int, default=20, help="iterations timed in NumPy (default: 20)")
-    parser.add_argument("--write", type=Path, metavar="README.md", help="put the table between this file's markers")
+    page, what = page_with(MARKER), "put the table between this file's markers"
+    parser.add_argument("--write", type=page, metavar="README.md", help=what)
     options = parser.parse_args(argv)
     strange = [name for name in options.recipes if name not in RECIPES]
     if strange:

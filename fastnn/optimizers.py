@@ -8,6 +8,9 @@ from .checks import number, one_of
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
 
+# Those that have a momentum.
+WITH_MOMENTUM = ("momentum", "nesterov")
+
 # Arrays of the parameters' shape that an optimizer remembers between steps.
 SLOTS = {"sgd": 0, "momentum": 1, "nesterov": 1, "rmsprop": 1, "adam": 2, "adamw": 2}
 

@@ -66,6 +66,13 @@ def test_predictions_in_numpy_need_no_numba() -> None:
     assert python("-c", use) == "False\n"
 
 
+def test_kernels_say_that_they_must_be_compiled() -> None:
+    fit = "import fastnn; fastnn.MLP([2, 2], backend='numpy').fit([[0, 1]], [1], verbose=False)"
+    show = f"{fit}\ntry:\n    import fastnn.ops\nexcept ImportError as error:\n    print(error)"
+    printed = python("-c", show, NUMBA_DISABLE_JIT="1")
+    assert printed.startswith("NUMBA_DISABLE_JIT is set; expected it unset")
+
+
 def test_kernels_have_one_name() -> None:
     """Found under another, they would be compiled twice."""
     spec = importlib.util.spec_from_file_location("kernels", ROOT / "kernels" / "__init__.py")

@@ -69,7 +69,7 @@ def add_run_argument(parser: Parser) -> None:
     """What commands take that read a run."""
     add = parser.add_argument
     add("run", metavar="RUN", help="the folder of a run, or the file of a network")
-    add("--checkpoint", choices=("last", "best"), default="last", help="which of a run's networks (default: last)")
+    add("--checkpoint", choices=("last", "best"), help="which of a run's networks (default: last)")
     add("--threads", type=int, metavar="N", help="(default: one for each CPU)")
     add("--json", action="store_true", help="print one line of JSON instead of text")
 

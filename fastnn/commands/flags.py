@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from ..architecture import ACTIVATIONS, OUTPUTS
 from ..checks import one_of
-from ..optimizers import OPTIMIZERS
+from ..optimizers import OPTIMIZERS, WITH_MOMENTUM
 from .arguments import Parser, listed
 from .settings import Settings, arguments, from_file
 
@@ -33,6 +33,17 @@ def settings_of(given: Mapping[str, Any]) -> Settings:
     written = _read_config(given["config"])
     settings = from_file(given["config"], lambda: Settings(**_recipe(written.get("recipe")) | written))
     return settings.replace(**flags)
+
+
+def check_momentum(value: Any, optimizers: Iterable[str]) -> None:
+    """Raise ValueError unless one of the optimizers has a momentum, which is given."""
+    named = list(dict.fromkeys(optimizers))
+    if not set(named).intersection(WITH_MOMENTUM):
+        have = "have" if len(named) > 1 else "has"
+        raise ValueError(
+            f"momentum is {value}, which {', '.join(named)} {have} no use for; "
+            f"expected --optimizer {' or '.join(WITH_MOMENTUM)} with it."
+        )
 
 
 def _recipe(name: str | None) -> dict[str, Any]:

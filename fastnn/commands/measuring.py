@@ -17,6 +17,7 @@ from ..recipes import Array, Prepared
 from ..report import class_report, confusion_matrix, format_matrix, format_report
 from .settings import Settings
 
+TEST_ROWS = ("test", "held-out")  # what rows are called that nothing was learnt from or chosen by
 WIDEST_MATRIX = 40  # classes; a wider matrix would wrap in any terminal
 
 
@@ -56,7 +57,7 @@ def print_report(net: MLP, rows: Prepared, result: Result) -> None:
     """Score and loss, then confusion matrix and report by class where there are classes."""
     what = rows.evaluated
     score = f"accuracy {result.score:.2%}" if net.architecture.classifies else f"R2 {result.score:.4f}"
-    note = "" if what in ("test", "held-out", "given") else "; the data has no test rows"
+    note = "" if what in (*TEST_ROWS, "given") else "; the data has no test rows"
     print(f"\n{what} {score}  ({len(rows.X_evaluate)} {what} rows{note})\n{what} loss {result.loss:.4f}")
     if result.confusion is not None:
         if len(result.confusion) <= WIDEST_MATRIX:
@@ -70,12 +71,17 @@ def finite(value: float | None) -> float | None:
 
 
 def summary(settings: Settings, net: MLP, rows: Prepared, history: History, result: Result) -> dict[str, Any]:
-    """The figures of --json. What is not a finite number is None, for JSON has no NaN."""
-    classifies = net.architecture.classifies
+    """The figures of --json: of the rows that were measured on, and the same as of test rows if they are.
+
+    What is not a finite number is None, for JSON has no NaN.
+    """
+    classifies, tested = net.architecture.classifies, rows.evaluated in TEST_ROWS
     figures = {
-        "test_accuracy": result.score if classifies else None,
-        "test_r2": None if classifies else result.score,
-        "test_loss": result.loss,
+        "accuracy" if classifies else "r2": result.score,
+        "loss": result.loss,
+        "test_accuracy": result.score if classifies and tested else None,
+        "test_r2": result.score if tested and not classifies else None,
+        "test_loss": result.loss if tested else None,
         "train_accuracy": history.accuracy[-1] if history.accuracy else None,
         "final_loss": history.loss[-1],
         "train_seconds": history.seconds[-1],

@@ -56,7 +56,13 @@ def open_run(path: str, which: str = LAST, **changes: Any) -> Run:
 
 def open_given(given: Mapping[str, Any]) -> Run:
     """The run that the flags of `add_run_argument` name. Raises OSError or ValueError."""
-    return open_run(given["run"], given["checkpoint"] + ".safetensors")
+    run = open_run(given["run"], given.get("checkpoint", "last") + ".safetensors")
+    if run.folder is None and "checkpoint" in given:
+        raise ValueError(
+            f"checkpoint is {given['checkpoint']!r}, and {given['run']} the file of a network; "
+            "expected the folder of a run with it."
+        )
+    return run
 
 
 def check_new(out: Path, force: bool) -> None:

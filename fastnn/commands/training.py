@@ -25,7 +25,7 @@ from ..recipes import Array, Prepared
 from ..storage import Checkpoint
 from ..trainer import Plan
 from .arguments import flag
-from .flags import settings_of
+from .flags import check_momentum, settings_of
 from .measuring import measure, print_report, summary
 from .recorder import Recorder, Signals
 from .reporting import write_report
@@ -50,8 +50,12 @@ def run(given: Mapping[str, Any]) -> None:
         _train(old.settings, network(old.checkpoint, backend=old.settings.backend), old.checkpoint.history, old)
     else:
         settings = settings_of(given)
+        if "momentum" in given:
+            check_momentum(settings.momentum, [settings.optimizer])
         if settings.out is not None:
             check_new(Path(settings.out), settings.force)
+        elif "save_every" in given:
+            raise ValueError("--save-every is given without --out; expected both, for without it nothing is saved.")
         _train(settings, None, None, None)
 
 

@@ -16,7 +16,7 @@ from .. import files
 from ..checks import integer
 from ..cpus import thread_count
 from .arguments import Terminable, flag
-from .flags import settings_of
+from .flags import check_momentum, settings_of
 from .rows import prepare, read_to_train
 from .settings import NONE, Settings
 from .training import describe, make_initializer, make_network
@@ -43,6 +43,8 @@ def run(given: Mapping[str, Any]) -> None:
         integer("jobs", given.get("jobs", thread_count(None)), least=1),
     )
     choices = [(choice, settings.replace(**choice)) for choice in combinations(axes)]
+    if "momentum" in base or "momentum" in axes:
+        check_momentum(choices[0][1].momentum, [each.optimizer for _, each in choices])
     out = _checked_out(Path(given.get("out", "tune")), "force" in given)
     trials = [
         Trial(number, choice, each.replace(seed=settings.seed + seed, threads=_threads(settings, jobs)))
@@ -87,8 +89,15 @@ def _share(settings: Settings, trials: list[Trial], shared: Path) -> None:
     rows, validation = prepare(settings, read_to_train(settings))
     if validation is None:
         raise ValueError("validation_fraction is 0; expected more, for settings are compared on the rows held out.")
+    metrics = set()
     for trial in trials:  # whatever is wrong with a setting is said before the first is trained
-        make_network(trial.settings, rows, make_initializer(trial.settings)).check(*validation)
+        net = make_network(trial.settings, rows, make_initializer(trial.settings))
+        net.check(*validation)
+        metrics.add("accuracy" if net.architecture.classifies else "loss")
+    if len(metrics) > 1:
+        raise ValueError(
+            "--grid has output activations that are compared by accuracy, and others by loss; expected one kind."
+        )
     print(describe(settings, make_network(settings, rows, None), rows), file=sys.stderr)
     for name, array in zip(("X", "y", "X_held", "y_held"), (rows.X_train, rows.y_train, *validation), strict=True):
         np.save(shared / f"{name}.npy", array, allow_pickle=False)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from numba import extending, njit, types
+from numba import config, extending, njit, types
 from numpy.typing import NDArray
 
 from . import cache, linking
+
+if config.DISABLE_JIT:
+    raise ImportError("NUMBA_DISABLE_JIT is set; expected it unset, for kernels only run compiled, or backend='numpy'.")
 
 Array = NDArray[Any]  # C-contiguous, of one dimension unless it says so; numbers are float32 or float64
 F = TypeVar("F", bound=Callable[..., object])

@@ -155,5 +155,7 @@ def test_refusals(digits: Path, tmp_path: Path, refusal: Refusal, save_clusters:
     MLP([4, 3]).save(tmp_path / "four.safetensors")
     assert "--data is not given, nor does" in refusal("evaluate", tmp_path / "four.safetensors")
     MLP([784, 3]).save(tmp_path / "few.safetensors")
+    few = refusal("evaluate", tmp_path / "few.safetensors", "--checkpoint", "best")
+    assert f"--checkpoint is 'best', and {tmp_path / 'few.safetensors'} the file of a network" in few
     some = digits.parent / "some.npz"
     assert "expected whole numbers from 0 to 2" in refusal("evaluate", tmp_path / "few.safetensors", "--data", some)

@@ -138,6 +138,18 @@ def test_combinations_and_their_flags() -> None:
         (("--grid", "lr=-1"), "--lr is -1.0; expected"),
         (("--grid", "optimizer=lion"), "--optimizer is 'lion'"),
         (("--grid", "activation=relu,swish"), "--activation is 'swish'"),
+        (
+            ("--grid", "momentum=0.5,0.9"),
+            "momentum is 0.5, which adam has no use for; expected --optimizer momentum or",
+        ),
+        (
+            ("--grid", "optimizer=sgd,adam", "--momentum", "0.8"),
+            "--momentum is 0.8, which sgd, adam have no use for; expected --optimizer momentum or nesterov with it",
+        ),
+        (
+            ("--grid", "output-activation=softmax,identity"),
+            "--grid has output activations that are compared by accuracy",
+        ),
         (("--seeds", "0"), "--seeds is 0; expected an integer of at least 1"),
         (("--jobs", "0"), "--jobs is 0"),
         (("--validation-fraction", "0"), "--validation-fraction is 0; expected more"),
