@@ -67,8 +67,12 @@ def run(
         for lock in running:
             lock.acquire()
         for t in range(first, threads):
-            _thread.start_new_thread(guarded, (t,))  # 14 us, where threading.Thread takes 37
-            started = t + 1
+            started = t + 1  # before: signals that come meanwhile raise when the thread has begun
+            try:
+                _thread.start_new_thread(guarded, (t,))  # 14 us, where threading.Thread takes 37
+            except (RuntimeError, MemoryError):  # the system has no more of them
+                started = t
+                raise
         if poll is None:
             guarded(0)
         for lock in running:

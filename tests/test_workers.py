@@ -105,3 +105,34 @@ def test_however_often_it_is_interrupted_all_have_ended(monkeypatch: pytest.Monk
     with pytest.raises(KeyboardInterrupt):
         workers.run(work, 2, poll=interrupted)
     assert sorted(ended) == [0, 1]
+
+
+def test_a_thread_that_begins_while_a_signal_comes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, start = [], workers._thread.start_new_thread
+
+    def start_and_raise(*arguments: Any) -> None:
+        start(*arguments)
+        raise KeyboardInterrupt
+
+    def work(t: int) -> None:
+        time.sleep(0.1)
+        ended.append(t)
+
+    monkeypatch.setattr(workers._thread, "start_new_thread", start_and_raise)
+    with pytest.raises(KeyboardInterrupt):
+        workers.run(work, 3)
+    assert ended == [1]
+
+
+def test_a_thread_that_cannot_begin_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended, start = [], workers._thread.start_new_thread
+
+    def start_one(work: Callable[..., None], arguments: tuple[int, ...]) -> None:
+        if arguments[0] == 2:
+            raise RuntimeError("can't start new thread")
+        start(work, arguments)
+
+    monkeypatch.setattr(workers._thread, "start_new_thread", start_one)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        workers.run(ended.append, 3)
+    assert ended == [1]
