@@ -20,8 +20,15 @@ def all_finite(array: Array) -> bool:
     if array.size < MANY:
         return bool(np.count_nonzero(np.isfinite(array)) == array.size)  # half the time of all()
     if not array.flags.c_contiguous or array.dtype not in (np.float32, np.float64) or not array.dtype.isnative:
-        return bool(np.isfinite(array.min()) and np.isfinite(array.max()))  # which takes no memory
-    from .kernels import finite  # numba takes longer to import than a few numbers to be looked at
-
+        return _ends_are_finite(array)
+    try:
+        from .kernels import finite  # numba takes longer to import than a few numbers to be looked at
+    except ImportError:  # NumPy's backend does without
+        return _ends_are_finite(array)
     address, like = address_of(array), np.empty(0, array.dtype)
     return finite.all_finite(address, array.size, like)
+
+
+def _ends_are_finite(array: Array) -> bool:
+    """The same by the least and the greatest, which takes no memory."""
+    return bool(np.isfinite(array.min()) and np.isfinite(array.max()))

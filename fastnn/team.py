@@ -19,6 +19,7 @@ from .cpus import current_cpu, keep_apart, restore_cpus, wake_elsewhere
 from .kernels.compiling import interrupts
 from .kernels.compiling.helpers import here
 from .kernels.sync import ABANDONED, SLOTS
+from .workers import none_left
 
 Array = NDArray[Any]
 
@@ -89,7 +90,9 @@ class Team:
             self.tasks.append(SimpleQueue())
             try:
                 helper.start()
-            except RuntimeError:  # the system has no more threads
+            except (RuntimeError, MemoryError) as error:
+                if not none_left(error):
+                    raise
                 for numbers in (self.cpus, self.asleep, self.allowed, self.tasks):
                     numbers.pop()
                 return t

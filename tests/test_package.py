@@ -67,8 +67,10 @@ def test_predictions_in_numpy_need_no_numba() -> None:
 
 
 def test_kernels_say_that_they_must_be_compiled() -> None:
-    fit = "import fastnn; fastnn.MLP([2, 2], backend='numpy').fit([[0, 1]], [1], verbose=False)"
-    show = f"{fit}\ntry:\n    import fastnn.ops\nexcept ImportError as error:\n    print(error)"
+    data = "X, y = np.ones((5000, 8), np.float32), np.arange(5000) % 2"
+    fit = "fastnn.MLP([8, 2], backend='numpy').fit(X, y, epochs=1, verbose=False)"
+    use = "try:\n    import fastnn.ops\nexcept ImportError as error:\n    print(error)"
+    show = f"import numpy as np, fastnn\n{data}\n{fit}\n{use}"
     printed = python("-c", show, NUMBA_DISABLE_JIT="1")
     assert printed.startswith("NUMBA_DISABLE_JIT is set; expected it unset")
 

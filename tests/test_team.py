@@ -79,6 +79,20 @@ def test_no_more_threads_than_the_system_has(monkeypatch: pytest.MonkeyPatch) ->
     assert parts.tolist() == [10, 10, 10, 4]
 
 
+def test_what_a_signal_raises_while_a_helper_begins_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time limit, say: it does not mean that the system has no more threads."""
+    few, start = team.Team(), threading.Thread.start
+
+    def start_and_raise(thread: threading.Thread) -> None:
+        start(thread)
+        raise RuntimeError("time is up")
+
+    monkeypatch.setattr(threading.Thread, "start", start_and_raise)
+    with pytest.raises(RuntimeError, match="time is up"):
+        few.run(lambda t, among, control: None, 2)
+    few.dismiss()
+
+
 @pytest.mark.parametrize("failing", [0, 1, 2])
 def test_a_failure_is_raised_and_the_next_call_works(failing: int) -> None:
     parts = np.zeros(3)

@@ -107,19 +107,22 @@ def test_however_often_it_is_interrupted_all_have_ended(monkeypatch: pytest.Monk
     assert sorted(ended) == [0, 1]
 
 
-def test_a_thread_that_begins_while_a_signal_comes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, RuntimeError])
+def test_a_thread_that_begins_while_a_signal_comes_is_waited_for(
+    raised: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended, start = [], workers._thread.start_new_thread
 
     def start_and_raise(*arguments: Any) -> None:
         start(*arguments)
-        raise KeyboardInterrupt
+        raise raised
 
     def work(t: int) -> None:
         time.sleep(0.1)
         ended.append(t)
 
     monkeypatch.setattr(workers._thread, "start_new_thread", start_and_raise)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(raised):
         workers.run(work, 3)
     assert ended == [1]
 

@@ -85,6 +85,7 @@ def _train(settings: Settings, net: MLP | None, history: History | None, run: Ru
         _check_goes_on(run, data)
     print(describe(settings, net, rows), flush=True)
     net.check(rows.X_evaluate, rows.y_evaluate)  # strange test rows are refused before the long wait
+    backend_of(settings.backend)  # or its error, before a run is begun
     problem = None
     if settings.out is None:
         history = _fit_and_forget(net, settings, rows, validation)

@@ -10,6 +10,7 @@ import hashlib
 import pickle
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class _Implementation(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """numba's cache, with a lock around saving.
+    """numba's cache, with a lock around writing.
 
     Without it two processes that save at once can leave an index that points to another kernel's machine code.
     """
@@ -99,17 +100,21 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
             with self._guard_against_spurious_io_errors():
                 found = self._load_overload(sig, target_context)
         except (EOFError, pickle.UnpicklingError):  # cut short when the power failed: forget what the index says
-            self.flush()
+            with suppress(OSError, filelock.Timeout), self._lock():
+                self.flush()
         if found is None:
             _announce(self._py_func.__name__)
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         try:
-            with filelock.FileLock(Path(self.cache_path) / "lock", timeout=PATIENCE_SECONDS):
+            with self._lock():
                 super().save_overload(sig, data)
         except (OSError, filelock.Timeout) as error:
             warnings.warn(f"A compiled kernel could not be kept in {self.cache_path} ({error}).", stacklevel=2)
+
+    def _lock(self) -> filelock.BaseFileLock:
+        return filelock.FileLock(Path(self.cache_path) / "lock", timeout=PATIENCE_SECONDS)
 
 
 def _announce(name: str) -> None:

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any
 
@@ -47,8 +47,9 @@ def held() -> Iterator[None]:
         _release()
         waiting = tuple(_noted)
         _noted.clear()
-        for number in waiting:
-            handlers[number](number, None)
+        with ExitStack() as last_in_first_out:  # all of them, even if one raises
+            for number in reversed(waiting):
+                last_in_first_out.callback(handlers[number], number, None)
 
 
 def waits() -> bool:
@@ -83,9 +84,10 @@ def _note(number: int, frame: FrameType | None) -> None:
 
 def _release() -> None:
     try:
-        for number in tuple(_handlers):
-            signal.signal(number, _handlers[number])
-            del _handlers[number]
+        for number, handler in tuple(_handlers.items()):
+            if signal.getsignal(number) is _note:  # or somebody has asked for another meanwhile
+                signal.signal(number, handler)
+        _handlers.clear()  # only now: signals that are still held need them
     except BaseException:  # a signal whose handler is back already
         _forget()
         raise

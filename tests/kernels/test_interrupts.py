@@ -73,6 +73,27 @@ def test_other_handlers_are_called_later_and_errors_pass() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def test_all_that_waited_are_handled_though_one_raises() -> None:
+    heard, before = [], signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    with pytest.raises(KeyboardInterrupt), held():  # noqa: PT012
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
+        assert heard == []
+    assert heard == [signal.SIGTERM]
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_a_handler_that_is_set_meanwhile_stays() -> None:
+    heard, before = [], signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    with held():
+        signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    signal.raise_signal(signal.SIGTERM)
+    assert heard == [signal.SIGTERM]
+    signal.signal(signal.SIGTERM, before)
+
+
 @pytest.fixture
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> Any:
     """x -> 4 * x, of two kernels, and nothing kept of them."""
