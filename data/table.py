@@ -18,6 +18,7 @@ from .parts import make_labels, make_part
 from .source import Array, StrPath
 
 LABEL_NAMES = ("label", "class", "target")
+COUNTED = 10  # columns from which on a first line of 0, 1, 2, ... is taken for their numbers, as pandas writes them
 
 
 def read_csv(path: StrPath, dtype: DTypeLike | None = None) -> tuple[Array, Array]:
@@ -25,7 +26,8 @@ def read_csv(path: StrPath, dtype: DTypeLike | None = None) -> tuple[Array, Arra
 
     Without `dtype` the features are uint8 where every one is an integer from 0 to 255, else float64. Labels are int64
     where all are whole numbers, else float64. NaN and infinities are kept. The first line is a header where its
-    first field is no number, or most are none (empty fields are none, but no names either).
+    first field is no number, or most are none (empty fields are none, but no names either), or where its fields are 0,
+    1, 2 and on, ten or more.
 
     Raises FileNotFoundError, TypeError where `dtype` is no integer or floating type, or ValueError that names the row:
     one too short or too long, or a cell that is no number of its type.
@@ -44,6 +46,13 @@ def read_table(path: Path, chosen: np.dtype[Any] | None, least: int) -> tuple[Ar
         return _read(path, header, fields, chosen)
     except ValueError as fault:
         raise _first_fault(path, header, fields, chosen, fault) from fault
+
+
+def names_label(path: Path) -> bool:
+    """Whether its first line says that the first column is the label."""
+    with opened_lines(path) as lines:
+        _, first = next(lines, (0, ""))
+    return _split(first)[0].strip().lower() in LABEL_NAMES
 
 
 def _feature_type(dtype: DTypeLike) -> np.dtype[Any]:
@@ -73,6 +82,8 @@ def _layout(path: Path, least: int) -> tuple[int, int]:
 
 def _are_names(cells: list[str]) -> bool:
     """Whether a line is a header. A first row with a bad cell is none: it would be lost without a word."""
+    if len(cells) >= COUNTED and cells == [str(column) for column in range(len(cells))]:
+        return True
     words = [not _is_number(cell) for cell in cells]
     named = [word and cell.strip() != "" for word, cell in zip(words, cells, strict=True)]
     return any(named) and (named[0] or 2 * sum(words) > len(cells))

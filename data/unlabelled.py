@@ -10,7 +10,7 @@ from .lines import is_zip
 from .npz import MAGIC, read_member, read_npy
 from .parts import make_features
 from .source import Array, StrPath, opened
-from .table import read_table
+from .table import names_label, read_table
 
 NAMES = ("X", "x", "X_test", "x_test", "X_train", "x_train")
 
@@ -56,5 +56,7 @@ def _read_table(path: Path, K: int) -> Array:
         return X
     if X.shape[1] != K - 1:
         raise ValueError(f"{path} has rows of length {X.shape[1] + 1}; expected {K}, as the network has, or {K + 1}.")
+    if names_label(path):
+        raise ValueError(f"{path} has {X.shape[1]} features in a row beside its label; expected {K}.")
     byte = X.dtype == np.uint8 and y.dtype == np.int64 and 0 <= y.min() <= y.max() <= 255
     return np.column_stack([y.astype(np.uint8 if byte else np.float64), X])

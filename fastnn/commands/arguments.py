@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
@@ -18,7 +19,6 @@ FLAGS = {
     "learning_rate": "--lr",
     "output": "--output-activation",
     "progress": "--no-progress",
-    "report": "--no-report",
 }
 
 
@@ -105,6 +105,9 @@ def _work(given: dict[str, Any], module: str) -> None:
 
 
 def _run(verb: str, work: Callable[[], None], names: set[str]) -> int:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # "?" for what a terminal or the name of a file cannot say
+            stream.reconfigure(errors="replace")
     try:
         work()
     except Stopped as stopped:

@@ -32,7 +32,7 @@ def run(given: Mapping[str, Any]) -> None:
     result = measure(net, rows, threads)
     mistakes = _worst(net, rows, result, count, threads)
     if "json" in given:
-        print(json.dumps(_summary(opened, net, rows, result, mistakes)))
+        print(json.dumps(_summary(opened, net, rows, result, mistakes), allow_nan=False))
     else:
         print(f"{opened.path}: {'-'.join(map(str, net.architecture.sizes))}, {counted(net.epochs, 'epoch')}")
         print_report(net, rows, result)
@@ -69,7 +69,8 @@ def _summary(opened: Run, net: MLP, rows: Prepared, result: Result, mistakes: li
         "r2" if result.confusion is None else "accuracy": finite(result.score),
     }
     if result.confusion is None:
-        return figures | {"worst": [dict(zip(("row", "target", "prediction"), miss, strict=True)) for miss in mistakes]}
+        worst = [{"row": row, "target": target, "prediction": finite(value)} for row, target, value in mistakes]
+        return figures | {"worst": worst}
     return figures | {
         "classes": [row._asdict() for row in class_report(result.confusion)],
         "confusion_matrix": result.confusion.tolist(),

@@ -134,7 +134,9 @@ def _add_keeping(group: argparse._ArgumentGroup) -> None:
     add("--force", action="store_true", help="replace the run that is in --out")
     add("--save-every", metavar="E", help=f"epochs such as 2, or seconds such as 30s (default: {Settings.save_every})")
     add("--resume", metavar="RUN", help="go on with a run that stopped, with its own settings")
-    add("--no-report", dest="report", action="store_false", help="make no report.html at the end")
+    add(
+        "--report", action=argparse.BooleanOptionalAction, help="make report.html at the end, or not (default: make it)"
+    )
     add("--no-progress", dest="progress", action="store_false", help="do not show how training goes")
     add("--live", action="store_true", help="draw curves on the terminal while training")
 

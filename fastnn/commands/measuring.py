@@ -17,7 +17,7 @@ from ..recipes import Array, Prepared
 from ..report import class_report, confusion_matrix, format_matrix, format_report
 from .settings import Settings
 
-TEST_ROWS = ("test", "held-out")  # what rows are called that nothing was learnt from or chosen by
+TEST_ROWS = ("test", "held-out")  # what rows are called that nothing was learnt from
 WIDEST_MATRIX = 40  # classes; a wider matrix would wrap in any terminal
 
 

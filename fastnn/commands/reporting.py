@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def write_report(out: Path, run: Run, net: MLP, rows: Prepared, result: Result) -> None:
     """Write the page of a run that ended. Raises OSError. Without matplotlib it has no pictures, and says so."""
-    files.replace(out / REPORT, report(out, run, net, rows, result).encode())
+    files.replace(out / REPORT, report(out, run, net, rows, result).encode(errors="replace"))
 
 
 def report(out: Path, run: Run, net: MLP, rows: Prepared, result: Result) -> str:

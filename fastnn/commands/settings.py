@@ -59,6 +59,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what can be known to be wrong before the data is read. Raises TypeError or ValueError."""
         self._check_types()
+        for name in ("data", "test_data", "out"):
+            if getattr(self, name) == "":
+                raise ValueError(f"{name} is ''; expected a name.")
         for units in self.hidden:
             integer("hidden", units, least=1)
         integer("epochs", self.epochs, least=1)

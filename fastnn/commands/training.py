@@ -30,7 +30,7 @@ from .measuring import measure, print_report, summary
 from .recorder import Recorder, Signals
 from .reporting import write_report
 from .rows import check_same, knowledge_of, prepare, read_to_train
-from .run import CONFIG, FILES, Run, begin, check_new, config_of, open_run
+from .run import CONFIG, FILES, REPORT, Run, begin, check_new, config_of, open_run
 from .settings import Settings, from_file
 
 # What may be said anew when a run is resumed: nothing that would change the steps that are still to come.
@@ -79,12 +79,13 @@ def _resumed(given: Mapping[str, Any]) -> Run:
 def _train(settings: Settings, net: MLP | None, history: History | None, run: Run | None) -> None:
     init = make_initializer(settings)
     rows, validation = prepare(settings, read_to_train(settings))
-    net = net or make_network(settings, rows, init)
+    net = net or make_network(settings, rows, validation, init)
     data = knowledge_of(rows.X_train, rows.y_train)
     if run is not None:
         _check_goes_on(run, data)
     print(describe(settings, net, rows), flush=True)
-    net.check(rows.X_evaluate, rows.y_evaluate)  # strange test rows are refused before the long wait
+    for X, y in [(rows.X_evaluate, rows.y_evaluate), *([validation] if validation else [])]:
+        net.check(X, y)  # strange ones are refused before the long wait
     backend_of(settings.backend)  # or its error, before a run is begun
     problem = None
     if settings.out is None:
@@ -116,9 +117,11 @@ def _saved(settings: Settings) -> str:
     return f"\nKept in {settings.out}: {', '.join(name for name in FILES if (Path(settings.out) / name).exists())}."
 
 
-def make_network(settings: Settings, rows: Prepared, init: Initializer | None) -> MLP:
+def make_network(
+    settings: Settings, rows: Prepared, validation: tuple[Array, Array] | None, init: Initializer | None
+) -> MLP:
     """A network that fits the rows: their features and labels say how many inputs and outputs it has."""
-    outputs = _classes(rows) if settings.output in (None, "softmax") else 1
+    outputs = _classes(rows, validation) if settings.output in (None, "softmax") else 1
     return MLP(
         [rows.X_train.shape[1], *settings.hidden, outputs],
         activation=settings.activation,
@@ -130,8 +133,8 @@ def make_network(settings: Settings, rows: Prepared, init: Initializer | None) -
     )
 
 
-def _classes(rows: Prepared) -> int:
-    labels = np.concatenate([rows.y_train, rows.y_evaluate])
+def _classes(rows: Prepared, validation: tuple[Array, Array] | None) -> int:
+    labels = np.concatenate([rows.y_train, rows.y_evaluate, *(validation or ())[1:]])
     largest = int(labels.max())
     if largest >= len(labels):
         raise ValueError(
@@ -147,15 +150,19 @@ def make_initializer(settings: Settings) -> Initializer | None:
 
 
 def describe(settings: Settings, net: MLP, rows: Prepared) -> str:
-    """What is about to be trained, such as "784-128-10, 60000 rows in batches of 128, ...", and what bytes mean: in a
-    table of whole numbers that nobody has called so they may come unexpected."""
+    """What is about to be trained, such as "784-128-10, 60000 rows in batches of 128, ...", and what bytes mean."""
     sizes = "-".join(map(str, net.architecture.sizes))
     batch = "at once" if settings.batch_size is None else f"in batches of {settings.batch_size}"
     epochs = counted(settings.epochs, "epoch")
     how = f"{settings.optimizer} at {settings.learning_rate:g}, {epochs}, seed {settings.seed}"
+    scale = scale_of(settings, rows)
+    return f"{sizes}, {len(rows.X_train)} rows {batch}, {how}" + (f"\n{scale}" if scale else "")
+
+
+def scale_of(settings: Settings, rows: Prepared) -> str:
+    """What bytes mean: in a table of whole numbers that nobody has called so they may come unexpected."""
     known = settings.data == "mnist" or rows.X_train.dtype != np.uint8
-    scale = "" if known else "\nfeatures are whole numbers from 0 to 255, taken as x / 255"
-    return f"{sizes}, {len(rows.X_train)} rows {batch}, {how}{scale}"
+    return "" if known else "features are whole numbers from 0 to 255, taken as x / 255"
 
 
 def plan_of(settings: Settings) -> Plan:
@@ -211,6 +218,7 @@ def _fit_and_keep(
             begin(out, settings, sys.argv)
         else:
             files.replace(out / CONFIG, config_of(settings))  # with what was said anew
+            (out / REPORT).unlink(missing_ok=True)  # of fewer epochs
         history = history or History()
         recorder.begin(history)
         try:

@@ -15,11 +15,12 @@ import numpy as np
 from .. import files
 from ..checks import integer
 from ..cpus import thread_count
+from ..progress import counted
 from .arguments import Terminable, flag
 from .flags import check_momentum, settings_of
 from .rows import prepare, read_to_train
 from .settings import NONE, Settings
-from .training import describe, make_initializer, make_network
+from .training import make_initializer, make_network, scale_of
 from .trials import Score, Trial, run_trials, scores_of
 from .trials_table import Table
 from .tuning_flags import LEARNING_RATES, VALIDATION_FRACTION, combinations
@@ -91,14 +92,17 @@ def _share(settings: Settings, trials: list[Trial], shared: Path) -> None:
         raise ValueError("validation_fraction is 0; expected more, for settings are compared on the rows held out.")
     metrics = set()
     for trial in trials:  # whatever is wrong with a setting is said before the first is trained
-        net = make_network(trial.settings, rows, make_initializer(trial.settings))
+        net = make_network(trial.settings, rows, validation, make_initializer(trial.settings))
         net.check(*validation)
         metrics.add("accuracy" if net.architecture.classifies else "loss")
     if len(metrics) > 1:
         raise ValueError(
             "--grid has output activations that are compared by accuracy, and others by loss; expected one kind."
         )
-    print(describe(settings, make_network(settings, rows, None), rows), file=sys.stderr)
+    (m, K), held = rows.X_train.shape, len(validation[0])
+    print(f"{m} rows of {counted(K, 'feature')} to train on, {held} to compare on", file=sys.stderr)
+    if scale := scale_of(settings, rows):
+        print(scale, file=sys.stderr)
     for name, array in zip(("X", "y", "X_held", "y_held"), (rows.X_train, rows.y_train, *validation), strict=True):
         np.save(shared / f"{name}.npy", array, allow_pickle=False)
 

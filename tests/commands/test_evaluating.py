@@ -135,6 +135,16 @@ def test_a_saved_network_of_numbers(tmp_path: Path, command_json: Json, refusal:
     assert wanted in refusal("evaluate", tmp_path / "net.safetensors", "--data", tmp_path / "nan.npz")
 
 
+def test_a_prediction_that_is_not_finite_is_null(tmp_path: Path, command_json: Json) -> None:
+    net = MLP([1, 1], output="identity", backend="numpy")
+    net.weights[0][:] = 4.0
+    net.save(tmp_path / "net.safetensors")
+    np.savez(tmp_path / "rows.npz", X=np.array([[1.0], [2e38]], np.float32), y=[0.5, 1.0])
+    with np.errstate(over="ignore"):
+        found = command_json("evaluate", tmp_path / "net.safetensors", "--data", tmp_path / "rows.npz")
+    assert [row["prediction"] for row in found["worst"]] == [None, 4.0]
+
+
 def test_a_recipe_s_question_is_asked_of_other_data(
     save_clusters: Callable[..., str], tmp_path: Path, command: Callable[..., str], command_json: Json
 ) -> None:

@@ -246,7 +246,9 @@ def test_a_signal_ends_with_a_checkpoint(
     _, err = process.communicate()
     assert process.returncode == status, err
     state = storage.load(out / "last.safetensors").state
-    assert f"stopped after step {state.unfinished.steps} of epoch {state.epochs + 1}; to go on: " in err
+    steps = state.unfinished.steps  # mostly within an epoch
+    where = f"step {steps} of epoch {state.epochs + 1}" if steps else f"epoch {state.epochs}"
+    assert f"stopped after {where}; to go on: " in err
     assert err.endswith(f"python -m fastnn.train --resume '{out}'\n")
     assert state.steps == state.epochs * 15000 + state.unfinished.steps > 0
 
@@ -298,6 +300,16 @@ def test_more_epochs_than_first_asked_for(clusters: str, tmp_path: Path) -> None
     assert "epochs = 6\n" in (out / "config.toml").read_text()
     assert main([*FLAGS, "--data", clusters, "--backend", "numpy", "--epochs", "6", "--out", str(tmp_path / "6")]) == 0
     assert essence(out / "last.safetensors") == essence(tmp_path / "6" / "last.safetensors")
+
+
+def test_a_report_is_of_all_epochs_or_not_there(clusters: str, tmp_path: Path) -> None:
+    out, resume = tmp_path / "run", ["--resume", str(tmp_path / "run"), "--no-progress"]
+    trained(clusters, out, "--report")
+    assert "<b>4</b>epochs" in (out / "report.html").read_text()
+    assert main([*resume, "--epochs", "5", "--no-report"]) == 0
+    assert not (out / "report.html").exists()
+    assert main([*resume, "--epochs", "6", "--report"]) == 0
+    assert "<b>6</b>epochs" in (out / "report.html").read_text()
 
 
 def test_a_run_that_ended_is_only_measured(clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

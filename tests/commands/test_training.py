@@ -115,6 +115,18 @@ def test_without_test_rows_it_says_what_it_measures_on(
     assert figures["test_accuracy"] is figures["test_loss"] is None
 
 
+def test_a_class_of_rows_that_are_held_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It counts, though neither the rows to train on nor the test rows have it."""
+    rng, sizes = np.random.default_rng(0), set()
+    for place in range(8):
+        y = np.where(np.arange(8) == place, 3, np.arange(8) % 3)
+        arrays = {"x_train": rng.normal(size=(8, 4)), "y_train": y, "x_test": rng.normal(size=(6, 4))}
+        np.savez(tmp_path / "rare.npz", **arrays, y_test=np.arange(6) % 3)
+        argv = ("--data", str(tmp_path / "rare.npz"), "--validation-fraction", "0.1", *NUMPY)
+        sizes.add(tuple(run(capsys, *argv)[1]["sizes"]))
+    assert sizes == {(4, 8, 4)}
+
+
 def test_test_data_of_bytes_is_read_as_the_training_rows_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,6 +168,13 @@ def test_zero_recipe_tells_zeros_from_others(
 
 
 FILES = ["best.safetensors", "config.toml", "environment.json", "last.safetensors", "metrics.jsonl"]
+
+
+def test_a_folder_of_any_bytes(clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    assert main(["--data", clusters, *NUMPY, "--report", "--out", out]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"Kept in {tmp_path}/?: ")
+    assert "?: test accuracy" in (Path(out) / "report.html").read_text()
 
 
 def test_out_keeps_the_run(clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -323,6 +342,7 @@ BAD_FLAGS = [
     ("--threads 0", "--threads is 0"),
     ("--dtype float16", "--dtype is 'float16'"),
     ("--backend torch", "--backend is 'torch'"),
+    ("--out ", "--out is ''; expected a name."),
     ("--out clusters.npz", "--out is 'clusters.npz'"),
     ("--out clusters.npz/run", "--out is 'clusters.npz/run'"),
     ("--momentu 0.5", "--momentu"),

@@ -186,6 +186,17 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_csv(tmp_path / "absent.csv")
 
 
+@pytest.mark.parametrize(("columns", "rows"), [(9, 4), (10, 3), (301, 3)])
+def test_counted_columns_are_a_header(tmp_path: Path, columns: int, rows: int) -> None:
+    """As pandas writes columns without names; of fewer than ten it may be a row."""
+    lines = [range(columns), *([1] * columns for _ in range(3))]
+    (tmp_path / "t.csv").write_text("\n".join(",".join(map(str, line)) for line in lines))
+    X, y = read_csv(tmp_path / "t.csv")
+    assert X.shape == (rows, columns - 1)
+    assert X.dtype == np.uint8
+    assert len(y) == rows
+
+
 def test_a_first_row_with_one_bad_cell_is_no_header(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r", row 1, column 3 holds '\?'; expected a number"):
         read_csv(write(tmp_path, "1,5,?\n0,3,4\n"))

@@ -57,3 +57,10 @@ def test_refusals(arrays: dict[str, np.ndarray], sentence: str, tmp_path: Path) 
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(ValueError, match=sentence):
         read_features(tmp_path / "x.npz", 4)
+
+
+def test_a_label_is_no_feature(tmp_path: Path) -> None:
+    (tmp_path / "cut.csv").write_text("label,a,b\n1,0.5,0.25\n")
+    assert read_features(tmp_path / "cut.csv", 2).tolist() == [[0.5, 0.25]]
+    with pytest.raises(ValueError, match=r"cut\.csv has 2 features in a row beside its label; expected 3\."):
+        read_features(tmp_path / "cut.csv", 3)
