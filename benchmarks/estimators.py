@@ -21,7 +21,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 import fastnn
-from benchmarks.page import machine, page_with, write
+from benchmarks.page import add_write, machine, write
 
 Array = NDArray[Any]
 
@@ -113,8 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.estimators", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="DATA", default=list(CASES), help="default: all of them")
     parser.add_argument("--seeds", type=int, default=10, help="splits of each data set (default: 10)")
-    page, what = page_with(MARKER), "put the table between this file's markers"
-    parser.add_argument("--write", type=page, metavar="README.md", help=what)
+    add_write(parser, MARKER)
     options = parser.parse_args(argv)
     if options.seeds < 1:
         parser.error("--seeds must be at least 1")

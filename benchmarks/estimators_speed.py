@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.page import machine, milliseconds, page_with, ratio_text, write
+from benchmarks.page import add_write, machine, milliseconds, ratio_text, write
 from benchmarks.process import SLEEP_SECONDS, Loop, Process
 
 Array = NDArray[Any]
@@ -145,8 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.estimators_speed", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="WORK", default=list(WORKS), help="default: all of them")
     parser.add_argument("--rounds", type=int, default=7, help="measurements of each library (default: 7)")
-    page, what = page_with(MARKER), "put the table between this file's markers"
-    parser.add_argument("--write", type=page, metavar="README.md", help=what)
+    add_write(parser, MARKER)
     options = parser.parse_args(argv)
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")

@@ -43,6 +43,12 @@ def milliseconds(seconds: float) -> str:
     return f"{1e3 * seconds:.{max(0, 2 - math.floor(math.log10(1e3 * seconds)))}f}"
 
 
+def add_write(parser: argparse.ArgumentParser, name: str) -> None:
+    """The flag --write, for a page with markers of this name; another is refused before anything is measured."""
+    what = "put the table between this file's markers"
+    parser.add_argument("--write", type=page_with(name), metavar="README.md", help=what)
+
+
 def page_with(name: str) -> Callable[[str], Path]:
     """What argparse makes a page's name a path by: it refuses one without markers of this name, before anything is
     measured."""

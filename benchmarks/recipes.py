@@ -16,7 +16,7 @@ from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.page import machine, page_with, write
+from benchmarks.page import add_write, machine, write
 from fastnn.recipes import RECIPES, Recipe
 
 MARKER = "recipes"
@@ -63,8 +63,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", default=list(RECIPES), help="default: all of them")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each recipe with numba (default: 5)")
     parser.add_argument("--numpy-epochs", type=int, default=20, help="iterations timed in NumPy (default: 20)")
-    page, what = page_with(MARKER), "put the table between this file's markers"
-    parser.add_argument("--write", type=page, metavar="README.md", help=what)
+    add_write(parser, MARKER)
     options = parser.parse_args(argv)
     strange = [name for name in options.recipes if name not in RECIPES]
     if strange:

@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks import peaks
 from benchmarks.contest import calibrate
-from benchmarks.page import machine, milliseconds, page_with, write
+from benchmarks.page import add_write, machine, milliseconds, write
 from benchmarks.process import SLEEP_SECONDS
 from benchmarks.rivals import ALL_CORES
 from benchmarks.rivals.fastnn_fit import Trainer
@@ -98,8 +98,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=FIT_SECONDS, help=f"of a fit, about ({FIT_SECONDS})")
     parser.add_argument("--rows", type=int, help="the first so many rows of the data, for a quick look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="put every figure into this file")
-    page, what = page_with(MARKER), "put the table between this file's markers"
-    parser.add_argument("--write", type=page, metavar="README.md", help=what)
+    add_write(parser, MARKER)
     options = parser.parse_args(argv)
     counts = [options.rounds, *options.threads] + ([] if options.rows is None else [options.rows])
     if min(counts) < 1 or options.seconds <= 0:

@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.learning import Learner, Settings
-from benchmarks.page import machine, page_with, write
+from benchmarks.page import add_write, machine, write
 from benchmarks.process import Process
 
 MARKER = "speedrun"
@@ -58,8 +58,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--without-cold", action="store_true", help="do not compile the kernels anew")
     parser.add_argument("--rows", type=int, help="the first so many training rows, for a quick look")
     parser.add_argument("--json", type=Path, metavar="FILE", help="put every figure into this file")
-    page, what = page_with(MARKER), "put the table between this file's markers"
-    parser.add_argument("--write", type=page, metavar="README.md", help=what)
+    add_write(parser, MARKER)
     options = parser.parse_args(argv)
     if options.seeds < 1 or (options.rows is not None and options.rows < 1):
         parser.error("--seeds and --rows must be at least 1")
