@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -67,14 +66,15 @@ def prepare(settings: Settings, data: Dataset) -> tuple[Prepared, tuple[Array, A
     rows = recipe.rows if recipe is not None and recipe.rows is not None else len(data.X_train)
     fraction = settings.validation_fraction
     held_out = max(1, round(fraction * rows)) if fraction > 0 else 0
+    if recipe is not None and not held_out:
+        return recipe.prepare(*data, settings.seed), None
+    y_train, y_test = data.y_train, data.y_test
     if recipe is not None:
-        recipe = replace(recipe, held_out=held_out or recipe.held_out)
-        prepared = recipe.prepare(*data, settings.seed)
-        return prepared, (prepared.X_evaluate, prepared.y_evaluate) if held_out else None
-    X, y, X_held, y_held = hold_out(data.X_train, data.y_train, held_out, settings.seed)
+        y_train, y_test = recipe.labels(y_train), None if y_test is None else recipe.labels(y_test)
+    X, y, X_held, y_held = hold_out(data.X_train, y_train, held_out, settings.seed, rows=rows)
     validation = (X_held, y_held) if held_out else None
-    if data.X_test is not None and data.y_test is not None:
-        return Prepared(X, y, data.X_test, data.y_test, "test"), validation
+    if data.X_test is not None and y_test is not None:
+        return Prepared(X, y, data.X_test, y_test, "test"), validation
     if validation is not None:
         return Prepared(X, y, *validation, "validation"), validation
     return Prepared(X, y, X, y, "training"), None

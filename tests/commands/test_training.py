@@ -151,7 +151,7 @@ def test_recipe_and_flags_that_win_over_it(
     assert (figures["recipe"], figures["evaluated"]) == ("digits-relu10", "held-out")
     text, _ = run(capsys, *argv, "--lr", "0.2", "--hidden", "6", "--validation-fraction", "0.1")
     assert text.startswith("4-6-10, 1350 rows at once, sgd at 0.2, 5 epochs, seed 0\n")
-    assert "(150 held-out rows)" in text
+    assert "(50 test rows)" in text  # those held out are for validation
 
 
 def test_zero_recipe_tells_zeros_from_others(
