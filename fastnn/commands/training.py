@@ -79,7 +79,7 @@ def _resumed(given: Mapping[str, Any]) -> Run:
 def _train(settings: Settings, net: MLP | None, history: History | None, run: Run | None) -> None:
     init = make_initializer(settings)
     rows, validation = prepare(settings, read_to_train(settings))
-    net = net or make_network(settings, rows, validation, init)
+    net = net or make_network(settings, rows, init, validation)
     data = knowledge_of(rows.X_train, rows.y_train)
     if run is not None:
         _check_goes_on(run, data)
@@ -118,7 +118,7 @@ def _saved(settings: Settings) -> str:
 
 
 def make_network(
-    settings: Settings, rows: Prepared, validation: tuple[Array, Array] | None, init: Initializer | None
+    settings: Settings, rows: Prepared, init: Initializer | None, validation: tuple[Array, Array] | None = None
 ) -> MLP:
     """A network that fits the rows: their features and labels say how many inputs and outputs it has."""
     outputs = _classes(rows, validation) if settings.output in (None, "softmax") else 1

@@ -161,7 +161,7 @@ def _run(shared: Path, trial: Trial) -> TrialResult:
 
 
 def _fit(settings: Settings, rows: Prepared, used: Prepared) -> History:
-    net = make_network(settings, rows, None, make_initializer(settings))
+    net = make_network(settings, rows, make_initializer(settings))
     held = used.X_evaluate, used.y_evaluate
     try:
         return net.fit_plan(used.X_train, used.y_train, held, plan_of(settings), lambda rows: Silent())

@@ -92,7 +92,7 @@ def _share(settings: Settings, trials: list[Trial], shared: Path) -> None:
         raise ValueError("validation_fraction is 0; expected more, for settings are compared on the rows held out.")
     metrics = set()
     for trial in trials:  # whatever is wrong with a setting is said before the first is trained
-        net = make_network(trial.settings, rows, validation, make_initializer(trial.settings))
+        net = make_network(trial.settings, rows, make_initializer(trial.settings), validation)
         net.check(*validation)
         metrics.add("accuracy" if net.architecture.classifies else "loss")
     if len(metrics) > 1:
