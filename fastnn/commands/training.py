@@ -84,7 +84,7 @@ def _train(settings: Settings, net: MLP | None, history: History | None, run: Ru
     if run is not None:
         _check_goes_on(run, data)
     print(describe(settings, net, rows), flush=True)
-    for X, y in [(rows.X_evaluate, rows.y_evaluate), *([validation] if validation else [])]:
+    for X, y in filter(None, [(rows.X_evaluate, rows.y_evaluate), validation]):
         net.check(X, y)  # strange ones are refused before the long wait
     backend_of(settings.backend)  # or its error, before a run is begun
     problem = None

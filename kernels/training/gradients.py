@@ -90,7 +90,7 @@ def add_gradients(
                 while n < N:
                     wide = panel_width(out, N - n, layers[layer, PANEL])
                     C, packed = Matrix(out, dw + n * K + k * wide, wide, 1), Matrix(scratch.packed, n * depth, wide, 1)
-                    # The next panel's, meanwhile: 784-512-512, whose gradients come from L3, 5 to 9%.
+                    # The next panel's, meanwhile: 784-512-512, whose gradients come from L3, 3 to 9%.
                     for i in range(0, rows * wide, lanes(out)):
                         prefetch(out, C.offset + wide * K + i)
                     strip = Matrix(scratch.strips, 0, 1, STRIP)
