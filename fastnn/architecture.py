@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ OUTPUTS = ("softmax", "sigmoid", "identity")
 
 # Activations whose derivative cannot be told from their value: what goes into them has to be kept.
 FROM_INPUT = ("gelu", "silu")
+
+# Of one layer: 4 TiB of float32. Of more NumPy says that a dimension is too large, not which.
+MOST_WEIGHTS = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
         raise ValueError(
             f"sizes is {list(checked)}; expected at least two sizes (features and outputs), each at least 1."
         )
+    if any(K * N > MOST_WEIGHTS for K, N in itertools.pairwise(checked)):
+        raise ValueError(f"sizes is {list(checked)}; expected at most 2**40 weights between two layers.")
     return checked
 
 

@@ -28,6 +28,7 @@ def features(m: int = 37, K: int = 5) -> Array:
         ({"sizes": [3]}, ValueError, "sizes is [3]; expected at least two sizes"),
         ({"sizes": [3, 0, 2]}, ValueError, "sizes is [3, 0, 2]; expected at least two sizes"),
         ({"sizes": [3, -1]}, ValueError, "each at least 1."),
+        ({"sizes": [3, 10**20, 2]}, ValueError, "expected at most 2**40 weights between two layers."),
         ({"sizes": [3, 2.5]}, TypeError, "sizes is [3, 2.5]; every size must be an integer."),
         ({"sizes": [3, "2"]}, TypeError, "sizes is [3, '2']; every size must be an integer."),
         ({"sizes": [3, True]}, TypeError, "sizes is [3, True]; every size must be an integer."),

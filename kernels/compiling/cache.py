@@ -30,6 +30,9 @@ KERNELS = Path(__file__).parents[1]
 # A process that cannot save for so long, because another one holds the lock, keeps nothing.
 PATIENCE_SECONDS = 10.0
 
+# What reading an entry raises that was cut short when the power failed.
+CUT_SHORT = EOFError, pickle.UnpicklingError
+
 # The last of them is called with a kernel's name before it is compiled, so that somebody can say what takes so long.
 listeners: list[Callable[[str], None]] = []
 
@@ -99,7 +102,7 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
         try:
             with self._guard_against_spurious_io_errors():
                 found = self._load_overload(sig, target_context)
-        except (EOFError, pickle.UnpicklingError):  # cut short when the power failed: forget what the index says
+        except CUT_SHORT:  # forget what the index says
             with suppress(OSError, filelock.Timeout), self._lock():
                 self.flush()
         if found is None:
@@ -110,7 +113,7 @@ class _KernelCache(FunctionCache):  # type: ignore[misc]
         try:
             with self._lock():
                 super().save_overload(sig, data)
-        except (OSError, filelock.Timeout) as error:
+        except (OSError, filelock.Timeout, *CUT_SHORT) as error:
             warnings.warn(f"A compiled kernel could not be kept in {self.cache_path} ({error}).", stacklevel=2)
 
     def _lock(self) -> filelock.BaseFileLock:

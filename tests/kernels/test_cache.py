@@ -177,3 +177,16 @@ def test_damaged_entries_are_compiled_again(tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     report = finish(start(tmp_path))
     assert report["results"] == RESULTS
+
+
+def test_damaged_entries_that_nobody_can_remove_are_passed_over(tmp_path: Path) -> None:
+    """As on a full disk: what is compiled is used, though it is not kept."""
+    full = "import os\ndef no_room(*names):\n    raise OSError(28, 'No space left on device')\nos.replace = no_room\n"
+    directory = Path(finish(start(tmp_path))["directory"])
+    damaged = {path: path.read_bytes()[: path.stat().st_size // 2] for path in directory.glob("*.nb*")}
+    for path, content in damaged.items():
+        path.write_bytes(content)
+    report = finish(start(tmp_path, full + SCRIPT))
+    assert report["results"] == RESULTS and report["compiled"] == KERNELS
+    assert all("could not be kept" in warning for warning in report["warnings"]) and report["warnings"]
+    assert {path: path.read_bytes() for path in damaged} == damaged
