@@ -14,8 +14,8 @@ class Mistake(NamedTuple):
     """A row, from 0; its class and the one predicted, with the probability that each was given."""
 
     row: int
-    true: int
-    predicted: int
+    true: Any
+    predicted: Any
     probability_of_true: float
     probability: float
 
@@ -23,6 +23,17 @@ class Mistake(NamedTuple):
 def class_probabilities(outputs: Array) -> Array:
     """(m, N) for N classes: one output of yes or no becomes two."""
     return np.column_stack([1 - outputs, outputs]) if outputs.shape[1] == 1 else outputs
+
+
+def positions(argument: str, labels: Array, classes: Array) -> Array:
+    """Where each of the labels (m,) is among the classes (N,), which may be of any kind. Raises ValueError."""
+    if labels.ndim != 1:
+        raise ValueError(f"{argument} has shape {labels.shape}; expected one label for each row.")
+    places = {name: place for place, name in enumerate(classes.tolist())}
+    for label in labels.tolist():
+        if label not in places:
+            raise ValueError(f"{argument} holds {label!r}; expected one of the classes {classes.tolist()}.")
+    return np.array([places[label] for label in labels.tolist()], np.int64)
 
 
 def worst_mistakes(probabilities: Array, predictions: Array, y: Array, count: int) -> list[Mistake]:

@@ -25,7 +25,8 @@ figure svg { max-width: 100%; height: auto; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .2rem .7rem .2rem 0; border-bottom: 1px solid var(--line); text-align: right; }
-th { font-weight: 600; } th:first-child, td:first-child, .words td { text-align: left; overflow-wrap: anywhere; }
+th { font-weight: 600; } th:first-child, td:first-child, .words * { text-align: left; }
+.words td + td { overflow-wrap: anywhere; }
 code { font: .85rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 """
 

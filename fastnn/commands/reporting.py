@@ -61,8 +61,9 @@ def _figures(net: MLP, rows: Prepared, result: Result, history: History) -> dict
     name = "accuracy" if net.architecture.classifies else "R2"
     shown = {f"{rows.evaluated} {name}": score, f"{rows.evaluated} loss": f"{result.loss:.4g}"}
     if history.loss:
-        seconds = f"{history.seconds[-1]:.3g} s"
-        shown |= {"training loss": f"{history.loss[-1]:.4g}", "epochs": str(len(history)), "training": seconds}
+        if rows.evaluated != "training":  # that one is of the weights at the end, this one the last epoch's mean
+            shown["training loss"] = f"{history.loss[-1]:.4g}"
+        shown |= {"epochs": str(len(history)), "training": f"{history.seconds[-1]:.3g} s"}
         shown["best epoch"] = str(best_epoch(history))
     return shown
 

@@ -10,7 +10,7 @@ from ..cpus import thread_count
 from ..mlp import MLP, network
 from ..plots import ConfusionMatrixDisplay, CurvesDisplay, MistakesDisplay, SamplesDisplay, WeightsDisplay
 from ..plots.display import Display, save
-from ..plots.images import as_images, image_shape
+from ..plots.images import as_images, image_shape, title_of
 from ..plots.weights import largest_units
 from ..recipes import Prepared
 from ..report import confusion_matrix
@@ -63,7 +63,7 @@ def curves(opened: Run) -> list[Display]:
 def samples(rows: Prepared) -> SamplesDisplay:
     """The first rows that the run trained on or, where those are not known, was measured on."""
     X, y = (rows.X_train, rows.y_train) if len(rows.X_train) else (rows.X_evaluate, rows.y_evaluate)
-    return SamplesDisplay(as_images(X[:SAMPLES]), [f"{label}" for label in y[:SAMPLES]])
+    return SamplesDisplay(as_images(X[:SAMPLES]), [title_of(label) for label in y[:SAMPLES]])
 
 
 def mistakes(net: MLP, rows: Prepared, threads: int) -> MistakesDisplay:

@@ -94,10 +94,13 @@ def _train(settings: Settings, net: MLP | None, history: History | None, run: Ru
         history, problem = _fit_and_keep(net, settings, rows, validation, data, history)
     with backend_of(settings.backend).messages(lambda text: print(text, flush=True)):
         result = measure(net, rows, thread_count(settings.threads))
-    print_report(net, rows, result)
     if settings.out is not None and settings.report and problem is None:
-        checkpoint = Checkpoint(net.architecture, net._state, history, data=data)
-        write_report(Path(settings.out), Run(Path(settings.out), None, checkpoint, settings), net, rows, result)
+        out, checkpoint = Path(settings.out), Checkpoint(net.architecture, net._state, history, data=data)
+        try:  # before the figures, which a closed pipe may refuse
+            write_report(out, Run(out, None, checkpoint, settings), net, rows, result)
+        except OSError as error:
+            problem = error
+    print_report(net, rows, result)
     if problem is not None:
         raise problem
     print(_saved(settings))

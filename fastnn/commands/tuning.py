@@ -15,6 +15,7 @@ import numpy as np
 from .. import files
 from ..checks import integer
 from ..cpus import thread_count
+from ..plots.tuning import TuningDisplay
 from ..progress import counted
 from .arguments import Terminable, flag
 from .flags import check_momentum, settings_of
@@ -123,14 +124,14 @@ def _train(trials: list[Trial], shared: Path, jobs: int, out: Path, *, quiet: bo
 
 
 def _draw(scores: list[Score], out: Path) -> Path | None:
-    try:
-        from ..plots.tuning import TuningDisplay
-    except ImportError as error:
-        print(f"No picture: {error}", file=sys.stderr)
-        return None
+    """The picture's file, or nothing, with the reason on stderr: without one all that was learnt is still told."""
     curves = {score.name: score.curves for score in scores if score.curves}
     iterations = {score.name: score.iterations for score in scores}
-    return TuningDisplay(curves, scores[0].metric, iterations).save(out / PICTURE)
+    try:
+        return TuningDisplay(curves, scores[0].metric, iterations).save(out / PICTURE)
+    except (ImportError, OSError) as error:
+        print(f"No picture: {error}", file=sys.stderr)
+        return None
 
 
 def _tell(scores: list[Score], base: dict[str, Any], picture: Path | None, out: Path, *, as_json: bool) -> None:

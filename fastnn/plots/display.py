@@ -14,6 +14,7 @@ from ..files import StrPath
 # Of the Okabe-Ito palette, which people with any colour vision tell apart, those that show on white and on black.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
 LINES = ("-", "--", ":", "-.")
+OTHERS = "#b0b0b0"
 
 # Replaced by the page's own text colour, so that a picture follows its theme.
 _TEXT = "#010203"
@@ -26,6 +27,14 @@ _STYLE = {
     "svg.fonttype": "none",
 }
 _THEMED = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), _TEXT)
+
+
+def whole_ticks(*axes: Any) -> None:
+    """Ticks of matplotlib's axes at whole numbers only, even if there is but one; none are moved on other scales."""
+    for axis in axes:
+        locator = axis.get_major_locator()
+        if isinstance(locator, needed("matplotlib.ticker", "plot", "drawing").MaxNLocator):
+            locator.set_params(integer=True, min_n_ticks=1)
 
 
 class Display:
@@ -53,7 +62,10 @@ class Display:
         return self
 
     def save(self, path: StrPath) -> Path:
-        """Write a picture of the kind that the name ends with, such as .png, .svg or .pdf. Raises OSError."""
+        """Write a picture of the kind that the name ends with, such as .png, .svg or .pdf. Raises OSError.
+
+        It is drawn anew: what was changed in `ax_` is written by `figure_.savefig`.
+        """
         return save([self], path)
 
     def svg(self) -> str:
@@ -74,7 +86,7 @@ def _content(displays: Sequence[Display], kind: str, style: dict[str, Any], **ho
     Figure = needed("matplotlib.figure", "plot", "drawing").Figure
     sizes = [display.figure_size() for display in displays]
     size = sum(width for width, _ in sizes), max(height for _, height in sizes)
-    unchanging = {"Date": None} if kind == "svg" else {}
+    unchanging = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     content = io.BytesIO()
     with matplotlib.rc_context({**_STYLE, **style, "svg.hashsalt": type(displays[0]).__name__}):
         figure = Figure(figsize=size)

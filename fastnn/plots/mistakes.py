@@ -7,9 +7,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..mistakes import Mistake, class_probabilities, worst_mistakes
+from ..checks import integer
+from ..mistakes import Mistake, class_probabilities, positions, worst_mistakes
 from .display import Display
-from .images import as_images, draw_grid, equal_parts, grid_size
+from .images import as_images, contrast, draw_grid, equal_parts, grid_size, rows_of, title_of
 
 
 class MistakesDisplay(Display):
@@ -29,11 +30,18 @@ class MistakesDisplay(Display):
         shape: tuple[int, int] | None = None,
         ax: Any = None,
     ) -> Self:
-        """The worst `count` of the rows X (m, K) whose class y (m,) the estimator gets wrong."""
-        X, y = np.asarray(X), np.asarray(y)
+        """The worst `count` of the rows X (m, K) whose class y (m,) the estimator gets wrong. Its classes are
+        `classes_`, if it has any, else whole numbers from 0."""
+        integer("count", count, least=1)
         probabilities = class_probabilities(np.asarray(estimator.predict_proba(X)))
-        mistakes = worst_mistakes(probabilities, np.asarray(estimator.predict(X)), y, count)
-        return cls(as_images(X[[mistake.row for mistake in mistakes]], shape), mistakes).plot(ax)
+        classes = np.asarray(getattr(estimator, "classes_", range(probabilities.shape[1])))
+        predicted = positions("predictions", np.asarray(estimator.predict(X)), classes)
+        true, names = positions("y", np.asarray(y), classes), classes.tolist()
+        mistakes = [
+            mistake._replace(true=names[mistake.true], predicted=names[mistake.predicted])
+            for mistake in worst_mistakes(probabilities, predicted, true, count)
+        ]
+        return cls(as_images(rows_of(X, [mistake.row for mistake in mistakes]), shape), mistakes).plot(ax)
 
     def parts(self, count: int, *, columns: int) -> list[Self]:
         """So many displays instead of this one, for where there may be no room for it."""
@@ -51,6 +59,7 @@ class MistakesDisplay(Display):
             ax.axis("off")
             return
         titles = [
-            f"{m.predicted}  {m.probability:.0%}\nis {m.true}  {m.probability_of_true:.0%}" for m in self.mistakes
+            f"{title_of(m.predicted)}  {m.probability:.0%}\nis {title_of(m.true)}  {m.probability_of_true:.0%}"
+            for m in self.mistakes
         ]
-        draw_grid(ax, self.images, titles, self.columns, cmap="gray")
+        draw_grid(ax, self.images, titles, self.columns, **contrast(self.images))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .display import Display
-from .images import as_images, draw_grid, equal_parts, grid_size
+from .images import as_images, contrast, draw_grid, equal_parts, grid_size, rows_of, title_of
 
 
 class SamplesDisplay(Display):
@@ -16,19 +16,22 @@ class SamplesDisplay(Display):
 
     def __init__(self, images: ArrayLike, titles: list[str], *, columns: int = 10) -> None:
         self.images, self.titles, self.columns = np.asarray(images), titles, columns
+        if len(titles) == 0:
+            raise ValueError("There are no rows; expected at least one.")
 
     @classmethod
     def from_data(
         cls, X: ArrayLike, y: ArrayLike, *, count: int = 40, shape: tuple[int, int] | None = None, ax: Any = None
     ) -> Self:
         """The first `count` rows of X (m, K), titled with y (m,)."""
-        return cls(as_images(np.asarray(X)[:count], shape), [f"{label}" for label in np.asarray(y)[:count]]).plot(ax)
+        images = as_images(rows_of(X, slice(count)), shape)
+        return cls(images, [title_of(label) for label in np.asarray(y)[:count]]).plot(ax)
 
     @classmethod
     def from_estimator(
         cls,
         estimator: Any,
-        X: ArrayLike,
+        X: Any,
         y: ArrayLike,
         *,
         count: int = 40,
@@ -36,10 +39,10 @@ class SamplesDisplay(Display):
         ax: Any = None,
     ) -> Self:
         """As from_data, and the prediction beside the label where it is another."""
-        X, y = np.asarray(X)[:count], np.asarray(y)[:count]
-        pairs = zip(y, estimator.predict(X), strict=True)
-        titles = [f"{label}" if label == found else f"{label} → {found}" for label, found in pairs]
-        return cls(as_images(X, shape), titles).plot(ax)
+        some = X.tocsr()[:count] if hasattr(X, "tocsr") else X[:count]
+        pairs = zip(np.asarray(y)[:count], estimator.predict(some), strict=True)
+        titles = [title_of(y) if y == found else f"{title_of(y)} → {title_of(found)}" for y, found in pairs]
+        return cls(as_images(rows_of(some, slice(count)), shape), titles).plot(ax)
 
     def parts(self, count: int, *, columns: int) -> list[Self]:
         """So many displays instead of this one, for where there may be no room for it."""
@@ -52,4 +55,4 @@ class SamplesDisplay(Display):
         return grid_size(len(self.images), self.columns, 1)
 
     def draw(self, ax: Any) -> None:
-        draw_grid(ax, self.images, self.titles, self.columns, cmap="gray")
+        draw_grid(ax, self.images, self.titles, self.columns, **contrast(self.images))

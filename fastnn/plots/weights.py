@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .display import Display
+from .display import Display, whole_ticks
 from .images import SMALLEST, as_images, draw_grid, equal_parts, grid_size
 
 
@@ -58,6 +58,7 @@ class WeightsDisplay(Display):
             return
         ax.imshow(W, aspect="auto", interpolation="nearest", **how)
         ax.set(xlabel="unit", ylabel="feature")
+        whole_ticks(ax.yaxis)
         ax.set_xticks(range(len(names)), names, fontsize=7, rotation=90 if len(names) > 20 else 0)
 
 

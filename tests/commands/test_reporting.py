@@ -9,6 +9,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -141,3 +142,33 @@ def test_without_matplotlib_it_says_so(clusters: str, tmp_path: Path) -> None:
     assert "pip install &#x27;fastnn-numba[plot]&#x27;" in page
     assert "<svg" not in page
     assert "<h2>Classes</h2>" in page
+
+
+def test_figures_of_training_rows_are_of_the_weights_at_the_end(
+    clusters: str, tmp_path: Path, command: Callable[..., str]
+) -> None:
+    """The last epoch's mean loss is of weights from before."""
+    with np.load(clusters) as data:
+        np.savez(tmp_path / "all.npz", X=data["X_train"], y=data["y_train"])
+    run = tmp_path / "run"
+    flags = ("--data", tmp_path / "all.npz", "--backend", "numpy", "--epochs", 2, "--no-progress", "--out", run)
+    command("train", *flags)
+    measured = command("evaluate", run)
+    figures = re.findall("<b>([^<]*)</b>([^<]*)<", (run / "report.html").read_text())
+    assert [name for _, name in figures].count("training loss") == 1
+    loss = next(float(value) for value, name in figures if name == "training loss")
+    found = re.search(r"training loss *([\d.]+)", measured)
+    assert found is not None
+    assert float(found[1]) == pytest.approx(loss, rel=1e-3)
+
+
+def test_it_is_written_though_nobody_reads_what_is_printed(clusters: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    flags = ["--data", clusters, "--backend", "numpy", "--epochs", "1", "--no-progress", "--out", str(run)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "fastnn.train", *flags], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+    assert (run / "report.html").exists()

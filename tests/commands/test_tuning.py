@@ -237,3 +237,19 @@ def test_the_table_is_redrawn_in_place(monkeypatch: pytest.MonkeyPatch, capsys: 
     table.show(results)
     *_, last = capsys.readouterr().out.split("\x1b[J")
     assert last.splitlines() == ["lr 0.2  val_accuracy 75.00%", "lr 0.1  val_accuracy 50.00%", "2 of 2 trainings"]
+
+
+@pytest.mark.parametrize("missing", ["matplotlib", "room"])
+def test_the_best_is_told_without_a_picture(missing: str, clusters: str, tmp_path: Path) -> None:
+    """Where matplotlib is missing, as after a plain installation, or the picture cannot be written."""
+    code = "import sys; sys.modules['matplotlib'] = None\nfrom fastnn.tune import main\nsys.exit(main(sys.argv[1:]))"
+    if missing == "room":
+        code = code.replace("sys.modules['matplotlib'] = None", "")
+        (tmp_path / "out" / "tune.png").mkdir(parents=True)
+    flags = ["--data", clusters, *FLAGS, "--grid", "lr=0.01,0.1", "--seeds", "1", "--jobs", "1", "--force"]
+    argv = [sys.executable, "-c", code, *flags, "--out", str(tmp_path / "out")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, "No picture: " in done.stderr) == (0, True), done.stderr
+    assert "\nbest: lr" in done.stdout
+    assert "python -m fastnn.train" in done.stdout
+    assert "picture:" not in done.stdout

@@ -187,6 +187,8 @@ def test_damaged_entries_that_nobody_can_remove_are_passed_over(tmp_path: Path) 
     for path, content in damaged.items():
         path.write_bytes(content)
     report = finish(start(tmp_path, full + SCRIPT))
-    assert report["results"] == RESULTS and report["compiled"] == KERNELS
-    assert all("could not be kept" in warning for warning in report["warnings"]) and report["warnings"]
+    assert report["results"] == RESULTS
+    assert report["compiled"] == KERNELS
+    assert len(report["warnings"]) > 0
+    assert all("could not be kept" in warning for warning in report["warnings"])
     assert {path: path.read_bytes() for path in damaged} == damaged
