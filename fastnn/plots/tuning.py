@@ -14,6 +14,7 @@ MARKERS = ("o", "s", "^", "D")  # one a kind of line, to tell settings of a sing
 
 # Settings that have a colour and a name; all others are thin and grey.
 MOST_NAMES = 12
+MOST_INSIDE = 6  # names among the curves; more stand beside them
 
 
 class TuningDisplay(Display):
@@ -57,7 +58,8 @@ class TuningDisplay(Display):
         if percent:
             ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g}%")
         if self.curves:
-            ax.legend(frameon=False, fontsize=8, title=self._title())
+            where = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)} if len(self.curves) > MOST_INSIDE else {}
+            ax.legend(frameon=False, fontsize=8, title=self._title(), **where)
 
     def _title(self) -> str | None:
         count = len(self.curves)
