@@ -7,7 +7,7 @@ import numpy as np
 from .source import Array
 
 REAL_KINDS = "buif"
-EXACT = 2.0**53  # above it a float64 no longer tells neighbouring integers apart
+EXACT = 2.0**53  # from it on a float64 no longer tells neighbouring integers apart
 
 
 class Dataset(NamedTuple):
@@ -55,7 +55,7 @@ def make_labels(y: Array, name: str) -> Array:
 
 def _are_whole(y: Array) -> bool:
     # NaN and infinity fail the comparison with EXACT, so they stay floats for the caller to refuse.
-    return y.dtype.kind != "f" or bool(np.all((abs(y) <= EXACT) & (y == np.floor(y))))
+    return y.dtype.kind != "f" or bool(np.all((abs(y) < EXACT) & (y == np.floor(y))))
 
 
 def join_parts(train: tuple[Array, Array], test: tuple[Array, Array], name: str) -> Dataset:

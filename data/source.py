@@ -10,6 +10,7 @@ import math
 import os
 import stat
 import struct
+import textwrap
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ ZIP_MAGICS = (b"PK\x03\x04", b"PK\x05\x06")  # the second begins an archive with
 PIECE = 1 << 20
 MAX_BYTES = (1 << 63) - 1  # numpy counts the bytes of an array in a signed 64-bit integer
 MAX_DIMS = 32  # numpy 1 allowed no more
+LONGEST = 200  # letters of what the standard library says of a damaged file, which may have a name of its in it
 
 _FAULTS = (
     *(EOFError, OSError, OverflowError, RuntimeError, UnicodeDecodeError),  # zipfile raises all of these as well
@@ -45,7 +47,8 @@ def faults_of(path: Path) -> Iterator[None]:
     except _FAULTS as fault:
         if isinstance(fault, OSError) and fault.errno not in _DAMAGE:
             raise
-        raise ValueError(f"{path} is damaged or cut short ({fault}); expected a whole file.") from fault
+        said = textwrap.shorten(str(fault), LONGEST, placeholder=" …")
+        raise ValueError(f"{path} is damaged or cut short ({said}); expected a whole file.") from fault
 
 
 def check_regular(path: Path) -> None:

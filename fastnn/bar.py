@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TextIO
 
 from .history import History
@@ -13,6 +14,11 @@ from .history import History
 REFRESH_SECONDS = 0.1
 
 BESIDE = 37  # columns of the bar's line besides epoch and figures, with a bar of two
+
+
+def unheard() -> suppress:
+    """Training goes on where nobody can read how it goes: the pipe is closed, or the disk full."""
+    return suppress(OSError, ValueError)
 
 
 class Silent:
@@ -38,11 +44,12 @@ class Lines(Silent):
         self.epochs = epochs
 
     def message(self, text: str) -> None:
-        print(text, flush=True)
+        with unheard():
+            print(text, flush=True)
 
     def epoch(self, history: History) -> None:
         count = epoch_count(len(history), self.epochs)
-        print(f"{count}  {figures_text(history)}  {history.seconds[-1]:.2f} s", flush=True)
+        self.message(f"{count}  {figures_text(history)}  {history.seconds[-1]:.2f} s")
 
 
 class Bar:
@@ -68,7 +75,8 @@ class Bar:
         )
 
     def message(self, text: str) -> None:
-        self.bar.set_postfix_str(text)
+        with unheard():
+            self.bar.set_postfix_str(text)
 
     def advance(self, rows: int, running: History | None) -> None:
         if self.waiting:
@@ -76,7 +84,8 @@ class Bar:
             self.bar.unpause()  # the rate is of training, not of what had to be made ready
         self.done, self.running = rows, running
         if time.monotonic() - self.drawn_at >= REFRESH_SECONDS:
-            self.redraw()
+            with unheard():
+                self.redraw()
 
     def epoch(self, history: History) -> None:
         self.history = history
@@ -97,9 +106,10 @@ class Bar:
         return (self.bar.format_dict["ncols"] or 1 << 20) - len(self.bar.desc) - BESIDE
 
     def close(self) -> None:
-        if not self.waiting:
-            self.redraw()
-        self.bar.close()
+        with unheard():
+            if not self.waiting:
+                self.redraw()
+            self.bar.close()
 
 
 def epoch_count(epoch: int, epochs: int) -> str:

@@ -10,7 +10,7 @@ from numbers import Real
 
 def one_of(argument: str, value: object, known: Sequence[str]) -> None:
     """Raise ValueError unless value is one of the known names."""
-    if value not in known:
+    if not isinstance(value, str) or value not in known:
         raise ValueError(f"{argument} is {value!r}; expected one of {', '.join(known)}.")
 
 

@@ -46,7 +46,7 @@ class CSR:
 
 def is_sparse(X: object) -> bool:
     """Whether X is a matrix or array of scipy.sparse; without importing it."""
-    return hasattr(X, "tocsr") and hasattr(X, "nnz")
+    return hasattr(X, "tocsr") and hasattr(type(X), "nnz")
 
 
 def read(name: str, X: Any, dtype: DTypeLike) -> CSR:
@@ -74,13 +74,13 @@ def _checked(name: str, rows: Any) -> tuple[Array, Array]:
     """Copies of a matrix's row pointers and columns, before anything else reads them as memory."""
     (m, K), entries = rows.shape, min(len(rows.indices), len(rows.data))
     starts = rows.indptr.astype(np.int64)
-    if len(starts) != m + 1 or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > entries:
+    if starts.shape != (m + 1,) or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > entries:
         raise ValueError(f"{name} has row pointers that do not ascend from 0 to its {entries} numbers.")
-    indices = rows.indices[: starts[-1]]
+    indices = np.array(rows.indices[: starts[-1]])  # nobody can change these any more
     if len(indices) and not (indices.min() >= 0 and indices.max() < K):
         wrong = indices.min() if indices.min() < 0 else indices.max()
         raise ValueError(f"{name} holds a number in column {wrong}; expected columns 0 to {K - 1}.")
-    return starts, indices.astype(np.uint16 if K <= MOST_SHORT else np.int32)
+    return starts, indices.astype(np.uint16 if K <= MOST_SHORT else np.int32, copy=False)
 
 
 def _ascending(starts: Array, columns: Array) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from .checks import number, one_of
 
 INITIALIZERS = ("he", "glorot", "uniform", "normal")
+LARGEST = 8e307  # of a scale: NumPy draws from no range that is wider than the largest float64
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Initializer:
         elif self.scale is None:
             raise ValueError(f'init is {self.name!r} without a scale; expected one, such as "{self.name}:0.1".')
         else:
-            number("the scale of init", self.scale, least=0.0)
+            number("the scale of init", self.scale, least=0.0, below=LARGEST)
 
     @classmethod
     def of(cls, init: str | Initializer) -> Initializer:

@@ -114,7 +114,7 @@ def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
 
 def labels_or_targets(name: str, y: ArrayLike, architecture: Architecture, m: int, dtype: DTypeLike) -> Array:
     """y as int64 labels (m,) for softmax, else as targets (m, N) of dtype. Raises TypeError or ValueError."""
-    array = as_array(name, y)
+    array = np.array(as_array(name, y), order="C")  # nobody can put another label there once these are checked
     if array.dtype.kind not in "buif":
         raise TypeError(f"{name} has dtype {array.dtype}; expected numbers.")
     N = architecture.sizes[-1]
@@ -134,10 +134,9 @@ def labels_or_targets(name: str, y: ArrayLike, architecture: Architecture, m: in
         check_finite(name, array, np.dtype(np.float64 if architecture.output == "softmax" else dtype))
     if architecture.classifies:
         check_labels(name, array, N if architecture.output == "softmax" else 2)
-    # A copy, so that nobody can put another label there once these have been checked.
     if architecture.output == "softmax":
-        return np.array(array, np.int64, order="C")
-    return np.array(array, dtype, order="C").reshape(m, N)
+        return array.astype(np.int64, copy=False)
+    return array.astype(dtype, copy=False).reshape(m, N)
 
 
 def check_labels(name: str, labels: Array, classes: int | None, hint: str = "") -> None:

@@ -16,6 +16,7 @@ from .history import History
 SHARE = 0.005
 DOTS = 2  # that a column of a curve has beside each other: more epochs than these cannot be told apart
 HEIGHT, MARGIN, NARROWEST = 12, 16, 20  # of a curve in lines, of its labels and the least curve in columns
+AROUND, LOWEST = 6, 3  # lines around a curve, the bar's among them, and the least of its own
 UP, CLEAR = "\x1b[{}F", "\x1b[J"
 
 
@@ -52,6 +53,8 @@ class Live(Bar):
     def curves(self, history: History, columns: int) -> list[str]:
         """The lines of the loss's figure, and of the accuracy's beside it where there is one and there is room."""
         pairs = [(history.loss, history.val_loss, "loss"), (history.accuracy, history.val_accuracy, "accuracy")]
+        if shutil.get_terminal_size().lines < LOWEST + AROUND:  # what is above the screen cannot be drawn over
+            return []
         pairs = [pair for pair in pairs if len(pair[0]) > 1]
         if len(pairs) * (NARROWEST + MARGIN) > columns:
             pairs = pairs[:1]
@@ -62,7 +65,8 @@ class Live(Bar):
 
     def _figure(self, training: list[float], validation: list[float], name: str, width: int) -> str:
         figure = self.plotille.Figure()
-        figure.width, figure.height, figure.with_colors, figure.origin = width, HEIGHT, False, False
+        lines = min(HEIGHT, shutil.get_terminal_size().lines - AROUND)
+        figure.width, figure.height, figure.with_colors, figure.origin = width, lines, False, False
         figure.x_label, figure.y_label = "", name + (", dotted: validation" if validation else "")
         figure.register_label_formatter(float, _percent_label if "accuracy" in name else _label)
         last, step = len(training), -(-len(training) // (DOTS * width))

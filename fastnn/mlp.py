@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any
 
@@ -77,10 +79,10 @@ class MLP:
         return self._state.epochs
 
     @property
-    def weights(self) -> list[Array]:
-        """W (K, N) of every layer: the network's own arrays. Assigning a list of the same shapes replaces them, and
+    def weights(self) -> tuple[Array, ...]:
+        """W (K, N) of every layer: the network's own arrays. Assigning as many of the same shapes replaces them, and
         the optimizer begins anew."""
-        return list(self._state.weights)
+        return tuple(self._state.weights)
 
     @weights.setter
     def weights(self, values: Sequence[ArrayLike]) -> None:
@@ -89,10 +91,10 @@ class MLP:
         )
 
     @property
-    def biases(self) -> list[Array]:
-        """b (N,) of every layer: the network's own arrays. Assigning a list of the same shapes replaces them, and the
+    def biases(self) -> tuple[Array, ...]:
+        """b (N,) of every layer: the network's own arrays. Assigning as many of the same shapes replaces them, and the
         optimizer begins anew."""
-        return list(self._state.biases)
+        return tuple(self._state.biases)
 
     @biases.setter
     def biases(self, values: Sequence[ArrayLike]) -> None:
@@ -148,8 +150,8 @@ class MLP:
             zeros of X; "auto" where that is faster. verbose: show progress. None of them changes the weights by a bit,
             but sparse where dense rows go through a matrix unit, which rounds in another order.
 
-        Raises TypeError or ValueError before anything is trained; Diverged, and KeyboardInterrupt after Ctrl-C, with
-        the weights as after the last good step.
+        Raises TypeError or ValueError before anything is trained, and RuntimeError while another call trains the same
+        network; Diverged, and KeyboardInterrupt after Ctrl-C, with the weights as after the last good step.
         """
         plan = Plan(
             integer("epochs", epochs, least=1),
@@ -179,21 +181,26 @@ class MLP:
             raise ValueError("The network's weights or biases are not finite; expected finite numbers to begin with.")
         data = self._checked("X", X, "y", y)
         held_out = None if validation is None else self._checked_validation(validation)
-        progress = progress_over(len(data[0]))
-        try:
-            backend = backend_of(self.backend)
-            with held():
-                state = self._state
-                return fit_epochs(backend, self.architecture, state, data, held_out, plan, progress, history, keeper)
-        finally:
-            progress.close()
+        with _training(self):
+            progress = progress_over(len(data[0]))
+            try:
+                backend, network, state = backend_of(self.backend), self.architecture, self._state
+                with held():
+                    return fit_epochs(backend, network, state, data, held_out, plan, progress, history, keeper)
+            finally:
+                progress.close()
 
     def _intact_state(self) -> State:
-        """The state, unless an array of its has got another shape in its place."""
+        """The state, unless an array of its has got another shape, or other numbers, in its place."""
         state = self._state
-        if [array.shape for array in state.weights + state.biases] != self._shapes:
+        arrays = state.weights + state.biases
+        if [array.shape for array in arrays] != self._shapes:
             raise ValueError(
                 "The network's weights or biases have been resized; expected the shapes they were made with."
+            )
+        if not all(array.dtype == self.dtype and array.flags.c_contiguous for array in arrays):
+            raise ValueError(
+                f"The network's weights or biases lie otherwise than they did; expected rows of {self.dtype}."
             )
         return state
 
@@ -207,7 +214,8 @@ class MLP:
 
     def _checked_validation(self, validation: tuple[Any, ArrayLike]) -> tuple[Array | CSR, Array]:
         if not isinstance(validation, tuple | list) or len(validation) != 2:
-            raise TypeError(f"validation is a {type(validation).__name__}; expected a pair (X, y).")
+            how_many = f" of {len(validation)}" if isinstance(validation, tuple | list) else ""
+            raise TypeError(f"validation is a {type(validation).__name__}{how_many}; expected a pair (X, y).")
         return self._checked("validation X", validation[0], "validation y", validation[1])
 
     # --- use
@@ -259,6 +267,25 @@ class MLP:
         goes on as here. An existing file is replaced as a whole. Raises OSError, or ValueError for weights that are not
         finite."""
         storage.save(path, storage.Checkpoint(self.architecture, self._intact_state()))
+
+
+# Networks that a call of `fit` trains now, by their id, and a mark of the call.
+_trained: dict[int, object] = {}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_trained.clear)
+
+
+@contextmanager
+def _training(net: MLP) -> Iterator[None]:
+    """Raises RuntimeError if the network is in training already: two calls would take each other's optimizer away."""
+    mark = object()
+    try:
+        if _trained.setdefault(id(net), mark) is not mark:
+            raise RuntimeError("The network is being trained by another call of fit; expected one at a time.")
+        yield
+    finally:
+        if _trained.get(id(net)) is mark:
+            del _trained[id(net)]
 
 
 def network(checkpoint: storage.Checkpoint, *, backend: str = "numba") -> MLP:

@@ -159,14 +159,14 @@ def softmax_cross_entropy(z: ArrayLike, labels: ArrayLike, *, threads: int | Non
     """Every row's loss log(sum(exp(z))) - z[label] (m,), and dz of their mean (m, N). z (m, N), labels (m,)."""
     (Z,) = _arrays(z=z)
     m, N = _rows("z", Z)
-    wanted = np.asarray(labels)
+    wanted = np.array(as_array("labels", labels))  # so that nobody can put another label there once these are checked
     if wanted.dtype.kind not in "bui":
         raise TypeError(f"labels has dtype {wanted.dtype}; expected integers.")
     _expect("labels", wanted, (m,))
     if m and not (wanted.min() >= 0 and wanted.max() < N):
         row = int(np.flatnonzero((wanted < 0) | (wanted >= N))[0])
         raise ValueError(f"labels holds {wanted[row]} in row {row}; expected 0 to {N - 1}.")
-    return _loss(losses.SOFTMAX, Z, np.array(wanted, np.int64, order="C"), np.empty(0, Z.dtype), threads)
+    return _loss(losses.SOFTMAX, Z, wanted.astype(np.int64, copy=False), np.empty(0, Z.dtype), threads)
 
 
 def binary_cross_entropy(z: ArrayLike, y: ArrayLike, *, threads: int | None = None) -> tuple[Array, Array]:

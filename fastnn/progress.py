@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Protocol
+from typing import Any, Protocol
 
 from .bar import Bar, Lines, Silent
 from .history import History
@@ -32,13 +33,24 @@ def make_progress(epochs: int, rows: int, verbose: bool, *, done: int = 0, live:
     """
     if not verbose:
         return Silent()
-    if sys.stderr is None or not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         return Lines(epochs)
-    if live:
-        from .live import Live  # here, for it needs a package of its own
+    try:
+        if live:
+            from .live import Live  # here, for it needs a package of its own
 
-        return Live(epochs, rows, done)
-    return Bar(epochs, rows, done)
+            return Live(epochs, rows, done)
+        return Bar(epochs, rows, done)
+    except OSError:  # nobody reads what is written there
+        return Silent()
+
+
+def is_terminal(file: Any) -> bool:
+    """Whether lines can be drawn over in it, whatever somebody has put in its place."""
+    try:
+        return bool(file.isatty()) and os.environ.get("TERM") != "dumb"
+    except (AttributeError, ValueError):  # None, something else, or closed
+        return False
 
 
 def counted(number: int, noun: str) -> str:

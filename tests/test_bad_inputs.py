@@ -166,7 +166,7 @@ NOT_POSITIVE = "expected a finite number above 0."
         ({"sparse": "yes"}, ValueError, "sparse is 'yes'; expected True, False or 'auto'."),
         ({"sparse": np.zeros(2)}, ValueError, "sparse is array([0., 0.]); expected True, False or 'auto'."),
         ({"validation": X}, TypeError, "validation is a ndarray; expected a pair (X, y)."),
-        ({"validation": (X,)}, TypeError, "validation is a tuple; expected a pair (X, y)."),
+        ({"validation": (X,)}, TypeError, "validation is a tuple of 1; expected a pair (X, y)."),
         ({"validation": 0.1}, TypeError, "validation is a float; expected a pair (X, y)."),
         ({"validation": (X, LABELS + 1)}, ValueError, "validation y holds 3 in row 2; expected whole numbers"),
     ],

@@ -127,3 +127,28 @@ def test_numbers_beyond_float32_are_refused_as_dense_ones_are() -> None:
     for kind in (np.asarray, sparse.csr_array, sparse.csc_array):
         with pytest.raises(ValueError, match=r"X holds 1e\+39 in row 1, column 2; expected .* that fit float32"):
             MLP([K, N]).predict(kind(X))
+
+
+class Changing(np.ndarray[Any, Any]):
+    """Column numbers that another thread changes as soon as somebody has found them small enough."""
+
+    def max(self, *given: Any, **named: Any) -> Any:
+        largest = np.asarray(self).max(*given, **named)
+        np.asarray(self)[-1] = 2_000_000_000
+        return largest
+
+
+@pytest.mark.parametrize("columns", [K, 70_000])
+def test_column_numbers_are_copied_before_they_are_checked(columns: int) -> None:
+    X = sparse.random_array((50, columns), density=0.1, format="csr", dtype=np.float32, rng=0)
+    net = MLP([columns, 4, N])
+    expected = net.predict_proba(X)
+    X.indices = X.indices.view(Changing)
+    np.testing.assert_array_equal(net.predict_proba(X), expected)
+
+
+def test_row_pointers_of_two_dimensions() -> None:
+    X = sparse.csr_array(features("float32"))
+    X.indptr = X.indptr[:, None]
+    with pytest.raises(ValueError, match=r"^X has row pointers"):
+        MLP([K, N]).predict(X)

@@ -166,3 +166,28 @@ def test_in_one_of_several_shards(backend: str) -> None:
     with pytest.raises(Diverged):
         net.fit(rows, np.zeros(1000), epochs=3, batch_size=None, threads=3, verbose=False)
     assert bits(net) == before
+
+
+@backends
+@layers
+@pytest.mark.parametrize("learning_rate", RATES)
+@pytest.mark.parametrize("optimizer", ["momentum", "nesterov"])
+def test_a_fit_of_a_single_step_is_undone(backend: str, hidden: int, learning_rate: float, optimizer: str) -> None:
+    """Of which no copy is made before."""
+    how = {"optimizer": optimizer, "learning_rate": learning_rate, "batch_size": m, "verbose": False}
+    net, steps = network(backend, hidden), 0
+
+    def learnt() -> list[Any]:
+        return [bits(net), net._state.steps, [P.tobytes() for slot in net._state.slots if steps for P in slot]]
+
+    epoch = 0
+    while epoch == 0:
+        before = learnt()
+        try:
+            net.fit(X, y, epochs=1, **how)
+            steps += 1
+            assert steps < 200
+        except Diverged as error:
+            epoch = error.epoch
+    assert epoch == steps + 1
+    assert learnt() == before

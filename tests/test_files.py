@@ -101,3 +101,26 @@ def test_permissions_are_those_of_the_file_before(path: Path) -> None:
     path.chmod(0o600)
     files.replace(path, b"new")
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_pipe_or_a_device_is_refused(tmp_path: Path) -> None:
+    """To rename a file over one would take it from everybody else."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match=r"pipe', a pipe or a device; expected a file's name\.$"):
+        files.replace(path, b"new")
+    assert path.is_fifo()
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "ü" * 127])
+def test_the_longest_names(name: str, tmp_path: Path) -> None:
+    files.replace(tmp_path / name, b"new")
+    assert (tmp_path / name).read_bytes() == b"new"
+    (tmp_path / f".{name[:60]}.12345678").touch()
+    files.remove_leftovers(tmp_path, name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_name_with_a_null_character(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected a file's name"):
+        files.replace(tmp_path / "a\0b", b"new")

@@ -92,3 +92,16 @@ def test_elsewhere_it_is_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> 
     progress = make_progress(2, 10, verbose=True, live=True)
     progress.epoch(History([0.5], seconds=[1.0]))
     assert capsys.readouterr().out == "epoch 1/2  loss 0.5000  1.00 s\n"
+
+
+@pytest.mark.parametrize("height", [8, 10, 15, 24])
+def test_it_fits_on_the_screen(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has left it at the top cannot be drawn over."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", str(height))
+    live = Live(3, 10)
+    lines = live.curves(History([1.0, 0.5, 0.2], [0.5, 0.6, 0.7]), 80)
+    live.close()
+    assert len(lines) < height
+    assert (len(lines) > 0) == (height > 8)

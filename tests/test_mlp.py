@@ -1,13 +1,15 @@
 """A network before any training: how it is built, what it predicts, and its parameters."""
 
 import re
+import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fastnn import MLP, Initializer, reference
+from fastnn import MLP, History, Initializer, reference
+from fastnn.bar import Silent
 
 Array = NDArray[Any]
 BACKENDS = ("numba", "numpy")
@@ -47,8 +49,13 @@ def features(m: int = 37, K: int = 5) -> Array:
         ({"init": "he:2"}, ValueError, "init 'he' takes no scale, and was given 2.0."),
         ({"init": "uniform"}, ValueError, "init is 'uniform' without a scale; expected one"),
         ({"init": "uniform:wide"}, ValueError, "init is 'uniform:wide'; expected a number after the colon."),
-        ({"init": "uniform:-1"}, ValueError, "the scale of init is -1.0; expected a finite number at least 0."),
-        ({"init": "normal:nan"}, ValueError, "the scale of init is nan; expected a finite number at least 0."),
+        (
+            {"init": "uniform:-1"},
+            ValueError,
+            "the scale of init is -1.0; expected a finite number at least 0 and below 8e+307.",
+        ),
+        ({"init": "normal:nan"}, ValueError, "the scale of init is nan; expected a finite number at least 0 and"),
+        ({"init": "uniform:1e308"}, ValueError, "the scale of init is 1e+308; expected a finite number"),
         ({"init": 0.5}, TypeError, "init is 0.5; expected a name"),
         ({"dtype": "float16"}, ValueError, "dtype is 'float16'; expected one of float32, float64."),
         ({"dtype": np.int32}, ValueError, "dtype is 'int32'; expected one of float32, float64."),
@@ -214,3 +221,45 @@ def test_changes_in_place_count(backend: str) -> None:
     assert (net.predict(X) == 1).all()
     net.fit(X, np.ones(len(X), int), epochs=1, learning_rate=1e-6, optimizer="sgd", verbose=False)
     assert net.biases[1] == pytest.approx([0, 5, 0], abs=1e-5)
+
+
+def test_items_of_weights_are_not_replaced_unnoticed() -> None:
+    net = MLP([3, 2], backend="numpy")
+    for parameters in (net.weights, net.biases):
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            parameters[0] = np.zeros_like(parameters[0])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_weights_that_are_made_other_numbers(backend: str) -> None:
+    """By their attributes; kernels would read them as what they were."""
+    for change in ({"dtype": np.dtype("i4")}, {"dtype": np.dtype(">f4")}, {"strides": (4, 24)}):
+        net = MLP([6, 5, 3], backend=backend)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NumPy does not like it either
+            for name, value in change.items():
+                setattr(net.weights[0], name, value)
+        for use in (net.predict_proba, lambda X, net=net: net.fit(X, np.zeros(len(X), int), verbose=False)):
+            with pytest.raises(ValueError, match="weights or biases lie otherwise than they did"):
+                use(np.ones((4, 6), np.float32))
+
+
+def test_one_fit_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another would take the optimizer's memory away."""
+    X, y = np.random.default_rng(0).normal(size=(64, 4)), np.arange(64) % 3
+    net, raised = MLP([4, 3], backend="numpy"), []
+
+    class Nested(Silent):
+        def epoch(self, history: History) -> None:
+            try:
+                net.fit(X, y, epochs=1, optimizer="sgd", verbose=False)
+            except RuntimeError as error:
+                raised.append(str(error))
+
+    monkeypatch.setattr("fastnn.mlp.make_progress", lambda *_, **__: Nested())
+    history = net.fit(X, y, epochs=2)
+    assert raised == ["The network is being trained by another call of fit; expected one at a time."] * 2
+    assert len(history) == net.epochs == 2
+    with pytest.raises(TypeError):
+        net.fit(X, y, epochs=2, validation=(X, y, y))  # type: ignore[arg-type]
+    assert len(net.fit(X, y, epochs=1)) == 1  # an error ends it, too

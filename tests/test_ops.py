@@ -376,3 +376,11 @@ def test_a_matrix_takes_results() -> None:
     x, w = np.ones((2, 3), np.float32), np.ones((3, 4), np.float32)
     assert ops.matmul_bias(x, w, np.zeros(4, np.float32), out=out) is out
     np.testing.assert_array_equal(out, 3)
+
+
+def test_labels_of_strange_kinds() -> None:
+    z = np.zeros((4, 3), np.float32)
+    with pytest.raises(TypeError, match="labels is a masked array"):
+        ops.softmax_cross_entropy(z, np.ma.array([0, 1, 0, 1], mask=[1, 0, 0, 0]))
+    with pytest.raises(ValueError, match="labels has rows of different lengths"):
+        ops.softmax_cross_entropy(z, [[0], [1, 2], [0], [0]])  # type: ignore[list-item]

@@ -230,3 +230,35 @@ def test_it_costs_less_than_a_hundredth_of_training(
         assert f"epoch {epochs}/{epochs} 100%" in terminal.getvalue()
     assert min(shares) < most
     assert max(rates) >= 4
+
+
+class Closed(io.StringIO):
+    """A stream whose reader is gone."""
+
+    def __init__(self, terminal: bool, error: Exception) -> None:
+        super().__init__()
+        self.terminal, self.error = terminal, error
+
+    def isatty(self) -> bool:
+        return self.terminal
+
+    def write(self, text: str) -> int:
+        raise self.error
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(28, "No space left"), ValueError("I/O on closed file")])
+def test_training_goes_on_where_nobody_reads(terminal: bool, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Closed(terminal, error))
+    monkeypatch.setattr(sys, "stderr", Closed(terminal, error))
+    net = MLP([4, 3], backend="numpy")
+    net.fit(np.ones((8, 4)), np.zeros(8, int), epochs=3)
+    assert net.epochs == 3
+
+
+def test_a_stream_of_somebody_else_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    for stream in (object(), closed, None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        assert isinstance(make_progress(3, 10, verbose=True), Lines)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.source import check_regular
 from ..extras import needed
 
 Array = NDArray[Any]
@@ -34,11 +35,15 @@ def read_digit(path: str) -> Array:
     if ink.max() < PLAIN:
         raise ValueError(f"{path} is an image of one colour; expected a digit on paper.")
     ink = np.where(ink < FAINT * ink.max(), 0.0, ink / ink.max())
-    return _centred(_scaled(_cropped(ink))).reshape(-1)
+    digit = _scaled(_cropped(ink))
+    if digit.max() < 1.0:
+        raise ValueError(f"{path} has but a few specks on it; expected a digit.")
+    return _centred(digit * (255.0 / digit.max())).reshape(-1)
 
 
 def is_image(path: str) -> bool:
-    """Whether a file begins as a PNG or a JPEG does, or its name says that it should."""
+    """Whether a file begins as a PNG or a JPEG does, or its name says that it should. Raises OSError or ValueError."""
+    check_regular(Path(path))
     with open(path, "rb") as file:
         head = file.read(8)
     named = Path(path).suffix.lower() in (".png", ".jpg", ".jpeg")
@@ -92,7 +97,9 @@ def _read_grey(path: str) -> Array:
                 if upright.mode.startswith("I"):  # 16 bits a pixel
                     return np.asarray(upright, np.float64) / 257
                 layers = upright.convert("RGBA")
-        except (Image.UnidentifiedImageError, Image.DecompressionBombError, SyntaxError):
+        except Image.DecompressionBombError:
+            raise ValueError(f"{path} has too many pixels; expected at most {MOST_PIXELS}.") from None
+        except (Image.UnidentifiedImageError, SyntaxError):
             raise ValueError(f"{path} holds something else; expected a PNG or JPEG image.") from None
         except OSError as error:
             if error.errno is not None:
@@ -112,7 +119,7 @@ def _cropped(ink: Array) -> Array:
 
 
 def _scaled(ink: Array) -> Array:
-    """The longer side becomes BOX pixels; what is made smaller is averaged, so that thin strokes stay."""
+    """The longer side becomes BOX pixels; what is made smaller is averaged, so that thin strokes stay, if faintly."""
     Image = needed("PIL.Image", "plot", "reading images")
     factor = BOX / max(ink.shape)
     height, width = (max(1, round(side * factor)) for side in ink.shape)

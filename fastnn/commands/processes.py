@@ -8,6 +8,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,17 +21,21 @@ def in_processes(work: Callable[[T], R], tasks: Sequence[T], jobs: int, folder: 
     """work(task) for each of the tasks, so many at once; each result as soon as it is there.
 
     folder: removed if this process is killed. Processes are started afresh: one that is forked may not use threads that
-    its parent had.
+    its parent had. Raises ChildProcessError if one of them is killed.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(tasks)), context, partial(_end_with_parent, folder)) as pool:
         try:
             for future in as_completed([pool.submit(work, task) for task in tasks]):
                 yield future.result()
-        except BaseException:
+        except BaseException as failure:
             for process in list((pool._processes or {}).values()):
                 process.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(failure, BrokenProcessPool):
+                raise ChildProcessError(
+                    "A process was killed, perhaps for want of memory; --jobs with a smaller number needs less."
+                ) from None
             raise
 
 

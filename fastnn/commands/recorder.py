@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 from .. import files, storage
+from ..bar import unheard
 from ..errors import Diverged
 from ..history import History
 from ..kernels.compiling.interrupts import in_main_thread
@@ -132,7 +133,8 @@ class Recorder:
                 self.told.add(str(error))
                 kept = "the checkpoint before is kept, and " if (self.out / LAST).exists() else ""
                 said = f"{_said(error)}; {kept}training goes on"
-                print(f"\nfastnn.train: warning: {said}.", file=sys.stderr, flush=True)
+                with unheard():
+                    print(f"\nfastnn.train: warning: {said}.", file=sys.stderr, flush=True)
             self.problem = error
         else:
             self.problem = None
@@ -159,7 +161,8 @@ class Recorder:
         return f"stopped {where}; {self._hint()}"
 
     def _hint(self) -> str:
-        return f"to go on: python -m fastnn.train --resume {shlex.quote(str(self.out))}"
+        out = str(self.out)
+        return f"to go on: python -m fastnn.train --resume{'=' if out.startswith('-') else ' '}{shlex.quote(out)}"
 
 
 def _said(error: OSError) -> str:

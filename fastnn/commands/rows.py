@@ -67,6 +67,11 @@ def prepare(settings: Settings, data: Dataset) -> tuple[Prepared, tuple[Array, A
     fraction = settings.validation_fraction
     held_out = max(1, round(fraction * rows)) if fraction > 0 else 0
     if recipe is not None and not held_out:
+        if recipe.held_out and settings.test_data is not None:
+            raise ValueError(
+                f"test_data is {settings.test_data!r}, but {settings.recipe} is measured on rows it holds out itself; "
+                "expected none, or --validation-fraction."
+            )
         return recipe.prepare(*data, settings.seed), None
     y_train, y_test = data.y_train, data.y_test
     if recipe is not None:

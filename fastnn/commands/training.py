@@ -229,5 +229,5 @@ def _fit_and_keep(
         except Diverged as error:
             recorder.save(history)
             raise ArithmeticError(recorder.last_words(error)) from None
-        recorder.save(history)
+        recorder.paused(history)
     return history, recorder.unkept()

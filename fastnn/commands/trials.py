@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from ..backends import backend_of
 from ..bar import Silent
 from ..errors import Diverged
 from ..history import History
+from ..progress import Progress
 from ..recipes import Prepared
 from .arguments import flag
 from .processes import in_processes
 from .settings import Settings
 from .training import make_initializer, make_network, plan_of
+
+FEW_ROWS = 64  # enough for kernels to be compiled
 
 
 @dataclass(frozen=True)
@@ -137,16 +139,24 @@ def scores_of(results: list[TrialResult]) -> list[Score]:
 
 def run_trials(trials: list[Trial], shared: Path, jobs: int) -> Iterator[TrialResult]:
     """Each result as soon as it is there. shared: where X, y, X_held and y_held are, as .npy."""
-    _warm_up(trials[0], shared)
+    _warm_up(list({trial.number: trial for trial in trials}.values()), shared)
     yield from in_processes(partial(_run, shared), trials, jobs, shared)
 
 
-def _warm_up(trial: Trial, shared: Path) -> None:
-    """Compile the kernels, if need be, before every process would."""
-    with backend_of(trial.settings.backend).messages(lambda text: print(text, file=sys.stderr, flush=True)):
-        rows = _rows(shared)
-        few = Prepared(rows.X_train[:64], rows.y_train[:64], rows.X_evaluate[:64], rows.y_evaluate[:64], rows.evaluated)
-        _fit(trial.settings.replace(epochs=1), rows, few)
+class _Telling(Silent):
+    """Says what takes a while."""
+
+    def message(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+
+def _warm_up(trials: list[Trial], shared: Path) -> None:
+    """Compile the kernels of all combinations, if need be, before every process would: a step of each."""
+    rows = _rows(shared)
+    for trial in trials:
+        m = max(FEW_ROWS, trial.settings.batch_size or 0)
+        few = Prepared(rows.X_train[:m], rows.y_train[:m], rows.X_evaluate[:m], rows.y_evaluate[:m], rows.evaluated)
+        _fit(trial.settings.replace(epochs=1), rows, few, _Telling())
 
 
 def _rows(shared: Path) -> Prepared:
@@ -157,13 +167,13 @@ def _rows(shared: Path) -> Prepared:
 def _run(shared: Path, trial: Trial) -> TrialResult:
     rows, batch_size = _rows(shared), trial.settings.batch_size
     iterations = 1 if batch_size is None else -(-len(rows.X_train) // batch_size)
-    return TrialResult(trial, _fit(trial.settings, rows, rows), iterations)
+    return TrialResult(trial, _fit(trial.settings, rows, rows, Silent()), iterations)
 
 
-def _fit(settings: Settings, rows: Prepared, used: Prepared) -> History:
+def _fit(settings: Settings, rows: Prepared, used: Prepared, progress: Progress) -> History:
     net = make_network(settings, rows, make_initializer(settings))
     held = used.X_evaluate, used.y_evaluate
     try:
-        return net.fit_plan(used.X_train, used.y_train, held, plan_of(settings), lambda rows: Silent())
+        return net.fit_plan(used.X_train, used.y_train, held, plan_of(settings), lambda rows: progress)
     except Diverged:
         return History()

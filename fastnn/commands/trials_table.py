@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 
+from ..progress import is_terminal
 from .trials import Trial, TrialResult, choice_name, scores_of
 
 UP, CLEAR = "\x1b[{}F", "\x1b[J"
@@ -16,7 +17,7 @@ class Table:
     def __init__(self, trials: list[Trial], quiet: bool) -> None:
         self.trials, self.quiet, self.lines = trials, quiet, 0
         self.width = max(len(choice_name(trial.choice)) for trial in trials)
-        self.live = sys.stdout.isatty()
+        self.live = is_terminal(sys.stdout)
         if self.live and not self.quiet:
             self._redraw([])
 

@@ -15,6 +15,7 @@ import numpy as np
 from .. import files
 from ..checks import integer
 from ..cpus import thread_count
+from ..optimizers import WITH_MOMENTUM
 from ..plots.tuning import TuningDisplay
 from ..progress import counted
 from .arguments import Terminable, flag
@@ -36,7 +37,7 @@ def run(given: Mapping[str, Any]) -> None:
         name: value for name, value in given.items() if name not in ("grid", "seeds", "jobs", "out", "force", "json")
     }
     axes = _axes(given.get("grid", [("learning_rate", list(LEARNING_RATES))]))
-    settings = settings_of(base)
+    settings = settings_of(base | {name: values[0] for name, values in axes.items()})
     if "validation_fraction" not in base and settings.validation_fraction == 0.0:
         base["validation_fraction"] = VALIDATION_FRACTION
         settings = settings.replace(validation_fraction=VALIDATION_FRACTION)
@@ -61,8 +62,10 @@ def run(given: Mapping[str, Any]) -> None:
         raise ArithmeticError(
             f"Every setting diverged; expected one that does not, such as a smaller --lr. Results: {out / RESULTS}"
         )
-    picture = _draw(scores, out)
-    _tell(scores, base, picture, out, as_json="json" in given)
+    picture, best = _draw(scores, out), base | scores[0].choice
+    if settings.replace(**scores[0].choice).optimizer not in WITH_MOMENTUM:
+        best.pop("momentum", None)  # which other optimizers of the grid have
+    _tell(scores, command_line(best), picture, out, as_json="json" in given)
 
 
 def _axes(given: list[tuple[str, list[Any]]]) -> dict[str, list[Any]]:
@@ -114,12 +117,17 @@ def _train(trials: list[Trial], shared: Path, jobs: int, out: Path, *, quiet: bo
     out.mkdir(parents=True, exist_ok=True)
     files.replace(out / RESULTS, b"")
     table = Table(trials, quiet)
-    with (out / RESULTS).open("a", encoding="utf-8") as file:
-        for result in run_trials(trials, shared, jobs):
-            results.append(result)
-            file.write(json.dumps(result.as_dict()) + "\n")
-            file.flush()
-            table.show(results)
+    told = False
+    for result in run_trials(trials, shared, jobs):
+        results.append(result)
+        try:
+            with (out / RESULTS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps(result.as_dict()) + "\n")
+        except OSError as error:  # such as a full disk: what is learnt can still be told
+            if not told:
+                print(f"{out / RESULTS}: {error.strerror}; tuning goes on.", file=sys.stderr, flush=True)
+            told = True
+        table.show(results)
     return results
 
 
@@ -134,9 +142,8 @@ def _draw(scores: list[Score], out: Path) -> Path | None:
         return None
 
 
-def _tell(scores: list[Score], base: dict[str, Any], picture: Path | None, out: Path, *, as_json: bool) -> None:
+def _tell(scores: list[Score], command: str, picture: Path | None, out: Path, *, as_json: bool) -> None:
     best = scores[0]
-    command = command_line(base | best.choice)
     if as_json:
         ranking = [score.as_dict() for score in scores]
         print(json.dumps({"best": best.as_dict(), "command": command, "settings": ranking, "out": str(out)}))
@@ -156,5 +163,6 @@ def command_line(settings: Mapping[str, Any]) -> str:
         elif value is False and name in NEGATED:
             words.append("--no-" + name.replace("_", "-"))
         elif value is not False:
-            words += [flag(name), ",".join(map(str, text)) if isinstance(text, tuple) else str(text)]
+            said = ",".join(map(str, text)) if isinstance(text, tuple) else str(text)
+            words += [f"{flag(name)}={said}"] if said.startswith("-") else [flag(name), said]
     return shlex.join(words)

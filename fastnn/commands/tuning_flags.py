@@ -52,7 +52,11 @@ def grid_axis(text: str) -> tuple[str, list[Any]]:
     if not equals or name not in known or not all(values):
         keys = ", ".join(sorted(action.option_strings[0][2:] for action in known.values()))
         raise argparse.ArgumentTypeError(f"expected KEY=V,V with one of {keys}, and not {text!r}")
-    return name, [_value(known[name], key, value) for value in values]
+    read = [_value(known[name], key, value) for value in values]
+    for text, value in zip(values, read, strict=True):
+        if read.count(value) > 1:
+            raise argparse.ArgumentTypeError(f"expected every value of {key} once, and not {text!r} twice")
+    return name, read
 
 
 def _value(action: argparse.Action, key: str, text: str) -> Any:

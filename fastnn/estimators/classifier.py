@@ -11,7 +11,7 @@ from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
@@ -201,7 +201,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             return labels
         if self._label_binarizer.y_type_ == "binary" and len(np.setdiff1d(column_or_1d(y), self.classes_)):
             raise ValueError(f"y holds classes that are none of {self.classes_}; expected only these.")
-        targets: Array = np.array(self._label_binarizer.transform(y), dtype, order="C")
+        targets: Array = np.array(self._label_binarizer.transform(y) != 0, dtype, order="C")  # or 2 would be yes, twice
         return targets
 
     def _output(self) -> tuple[str, str, str]:
@@ -216,8 +216,13 @@ class MLPClassifier(ClassifierMixin, Perceptron):  # type: ignore[misc]
             return None
         if incremental and self.class_weight == "balanced":
             raise ValueError("class_weight is 'balanced' in partial_fit, which sees some rows only; expected a dict.")
-        weights = np.asarray(compute_sample_weight(self.class_weight, y), np.float64)
-        if not (np.isfinite(weights).all() and (weights >= 0.0).all() and weights.any()):
+        if incremental and isinstance(self.class_weight, dict):  # of all classes: one batch may be without some of them
+            known = compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
+            weights: Array = known[np.searchsorted(self.classes_, column_or_1d(y))]
+            checked = known
+        else:
+            weights = checked = np.asarray(compute_sample_weight(self.class_weight, y), np.float64)
+        if not (np.isfinite(checked).all() and (checked >= 0.0).all() and checked.any()):
             raise ValueError(
                 f"class_weight is {self.class_weight!r}; expected finite weights of 0 or more, and one above 0."
             )

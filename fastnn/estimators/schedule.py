@@ -29,9 +29,13 @@ class Schedule:
         """The rate of the next epoch, t rows having been trained on."""
         return self.initial / (t + 1) ** self.power_t if self.kind == "invscaling" else learning_rate
 
+    def has_ended(self, learning_rate: float) -> bool:
+        """Whether it is one that ended training."""
+        return self.kind == "adaptive" and learning_rate <= LEAST_RATE
+
     def after_plateau(self, learning_rate: float) -> float | None:
         """The rate to go on with when nothing improves any more, or None for stopping."""
-        return learning_rate / 5 if self.kind == "adaptive" and learning_rate > LEAST_RATE else None
+        return learning_rate / 5 if self.kind == "adaptive" and not self.has_ended(learning_rate) else None
 
 
 @dataclass

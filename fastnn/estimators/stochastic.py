@@ -69,8 +69,10 @@ class Epochs:
 
     def run(self, epochs: int, once: bool) -> None:
         """At most so many epochs. Warns if that was not enough, unless `once`; Ctrl-C ends them with a warning."""
-        estimator, stop = self.estimator, False
+        estimator, stop, memory = self.estimator, False, self.memory
         estimator.n_iter_ = 0
+        if not once and memory.schedule.has_ended(memory.learning_rate):  # an earlier fit, which it was too small for
+            memory.learning_rate = memory.schedule.initial
         try:
             while not stop and estimator.n_iter_ < epochs:
                 interrupts.hear()

@@ -263,3 +263,35 @@ def test_what_is_not_finite_is_null() -> None:
     assert _finite(np.array([0.5, np.nan, -np.inf])) == [0.5, None, None]
     assert _finite(np.array([[np.inf], [2.0]])) == [[None], [2.0]]
     assert (_finite(np.int64(3)), _finite(np.float32("nan"))) == (3, None)
+
+
+@pytest.mark.parametrize("pen", [1, 2, 4])
+def test_thin_strokes_are_as_dark_as_thick_ones(pen: int, tmp_path: Path) -> None:
+    """Averaging makes them faint, which no digit of MNIST is."""
+    image = Image.new("L", (800, 800), 255)
+    ImageDraw.Draw(image).line([(200, 150), (600, 150), (350, 700)], fill=0, width=pen)
+    image.save(tmp_path / "seven.png")
+    assert read_digit(str(tmp_path / "seven.png")).max() == 255
+
+
+def test_specks_are_no_digit(tmp_path: Path) -> None:
+    image = Image.new("L", (3000, 3000), 255)
+    for place in ((500, 500), (2500, 2500)):
+        image.putpixel(place, 0)
+    image.save(tmp_path / "specks.png")
+    with pytest.raises(ValueError, match=r"specks\.png has but a few specks on it; expected a digit\.$"):
+        read_digit(str(tmp_path / "specks.png"))
+
+
+def test_a_pipe_is_refused_at_once(digits: Path, tmp_path: Path, refusal: Callable[..., str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert "is a pipe or a device" in refusal("predict", digits, tmp_path / "pipe")
+
+
+def test_a_column_an_output(tmp_path: Path, command: Callable[..., str]) -> None:
+    MLP([3, 2], output="identity", backend="numpy").save(tmp_path / "two.safetensors")
+    (tmp_path / "rows.csv").write_text("1,2.5,3\n4,5,6\n")
+    command("predict", tmp_path / "two.safetensors", tmp_path / "rows.csv", "--out", tmp_path / "out.csv")
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert lines[0] == "file,row,prediction0,prediction1"
+    assert [line.count(",") for line in lines] == [3, 3, 3]

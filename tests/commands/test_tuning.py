@@ -1,7 +1,9 @@
 """`fastnn tune`: every combination over the seeds, as single runs would be, the best first, with its command."""
 
+import argparse
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -253,3 +255,72 @@ def test_the_best_is_told_without_a_picture(missing: str, clusters: str, tmp_pat
     assert "\nbest: lr" in done.stdout
     assert "python -m fastnn.train" in done.stdout
     assert "picture:" not in done.stdout
+
+
+def test_the_command_is_one_that_train_takes(clusters: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Though the grid has a momentum that the best optimizer has no use for; and flags that need each other."""
+
+    def tune_json(*grids: str) -> Any:
+        flags = ["--data", clusters, *FLAGS, "--seeds", "1", "--jobs", "1", "--out", str(tmp_path / "out"), "--force"]
+        assert tune([*flags, "--json", *grids]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    found = tune_json("--grid", "momentum=0.5,0.9", "--grid", "optimizer=sgd,momentum", "--grid", "lr=0.1")
+    assert found["best"]["choice"]["optimizer"] in ("sgd", "momentum")
+    sgd = [line for line in found["settings"] if line["choice"]["optimizer"] == "sgd"]
+    assert len(sgd) == 2
+    assert ("--momentum" in found["command"]) == (found["best"]["choice"]["optimizer"] == "momentum")
+    assert train([*shlex.split(found["command"])[3:], "--no-progress"]) == 0
+    capsys.readouterr()
+    found = tune_json("--grid", "init=uniform:0.5,normal:0.5", "--init-biases")
+    assert "--init-biases" in found["command"]
+
+
+def test_a_value_is_listed_once() -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=r"every value of lr once, and not '0\.0?10?' twice"):
+        grid_axis("lr=0.01,0.1,0.010")
+
+
+def test_values_that_begin_with_a_dash() -> None:
+    assert command_line({"data": "-t.csv"}) == "python -m fastnn.train --data=-t.csv"
+
+
+def test_results_that_cannot_be_written_are_told(
+    clusters: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk takes the file from the one who waits, not the answer."""
+    whole = Path.open
+
+    def full(path: Path, *given: Any, **named: Any) -> Any:
+        if path.name == "tune.jsonl":
+            raise OSError(28, "No space left on device")
+        return whole(path, *given, **named)
+
+    monkeypatch.setattr(Path, "open", full)
+    flags = ["--data", clusters, *FLAGS, "--seeds", "1", "--jobs", "1", "--out", str(tmp_path / "out")]
+    assert tune([*flags, "--grid", "lr=0.01,0.1"]) == 0
+    out, err = capsys.readouterr()
+    assert err.count("tune.jsonl: No space left on device; tuning goes on.") == 1
+    assert "\nbest: lr" in out
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="finds the process by /proc")
+def test_a_process_that_is_killed_is_an_error_in_one_line(clusters: str, tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "fastnn.tune", "--data", clusters, "--backend", "numpy", "--epochs", "100000"]
+    with subprocess.Popen(
+        [*argv, "--jobs", "1", "--out", str(tmp_path / "out")], stderr=subprocess.PIPE, text=True
+    ) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until = time.monotonic() + 60
+        victim = 0
+        while not victim and time.monotonic() < until:
+            time.sleep(0.05)
+            for child in children.read_text().split():
+                if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    victim = int(child)
+        os.kill(victim, signal.SIGKILL)
+        assert process.stderr is not None
+        said = process.stderr.read()
+        assert process.wait(timeout=60) == 2
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].startswith("fastnn.tune: error: A process was killed, perhaps for want of memory;")

@@ -80,3 +80,15 @@ def test_threads(way: str, digits: tuple[Array, Array]) -> None:
     assert len({tuple(bits(net)) for net in nets}) == 1
     assert len({tuple(net.loss_curve_) for net in nets}) == 1
     assert len({net.predict_proba(X).tobytes() for net in nets}) == 1
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_a_fit_after_an_adaptive_rate_ended_one_learns_again(kind: Any, digits: tuple[Array, Array]) -> None:
+    X, y = digits
+    net = kind(hidden_layer_sizes=(10,), solver="sgd", learning_rate="adaptive", learning_rate_init=0.05)
+    net.set_params(warm_start=True, tol=1e-2, random_state=0, max_iter=3000).fit(X[:200], y[:200])
+    assert net.n_iter_ < net.max_iter
+    before = net.score(-X[:200], y[:200])
+    net.fit(-X[:200], y[:200])
+    assert net.n_iter_ > net.n_iter_no_change
+    assert net.score(-X[:200], y[:200]) > before + 0.1

@@ -172,3 +172,37 @@ def test_loss_curve_of_several_targets(weighted: bool) -> None:
     assert net.loss_curve_[-1] == pytest.approx(expected, rel=1e-12)
     assert net.loss_ == net.best_loss_ == pytest.approx(expected, rel=1e-12)
     assert len(net.loss_curve_) == 9
+
+
+def test_class_weights_of_batches_without_some_classes(digits: Data) -> None:
+    """They are of all classes, whatever one batch holds."""
+    X, y = digits
+    three = y < 3
+    X, y = X[three], y[three]
+    some = y > 0
+    for class_weight in ({0: 2.0}, {0: 0.0, 1: 1.0, 2: 3.0}):
+        net = MLPClassifier(**SMALL, class_weight=class_weight)
+        other = MLPClassifier(**SMALL)
+        for chosen in (y >= 0, some):
+            net.partial_fit(X[chosen], y[chosen], classes=[0, 1, 2])
+            weights = np.array([class_weight.get(label, 1.0) for label in y[chosen]])
+            other.partial_fit(X[chosen], y[chosen], weights, classes=[0, 1, 2])
+        assert same(net, other)
+        net.partial_fit(X[~some], y[~some])  # even if none of them counts
+    for class_weight in ({0: -1.0}, {0: 0.0, 1: 0.0, 2: 0.0}):
+        with pytest.raises(ValueError, match="expected finite weights of 0 or more, and one above 0"):
+            MLPClassifier(**SMALL, class_weight=class_weight).partial_fit(X[some], y[some], classes=[0, 1, 2])
+
+
+@pytest.mark.parametrize("yes", [2, -1, 0.5])
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+def test_any_number_but_zero_is_yes_for_several_labels(yes: float, form: str, digits: Data) -> None:
+    """As scikit-learn has it."""
+    X, y = digits
+    Y = np.column_stack([y % 2, y < 4, y > 2]).astype(int)
+    other = (sparse.csr_matrix if form == "sparse" else np.asarray)(yes * Y if yes == 0.5 else int(yes) * Y)
+    if yes == 0.5:
+        with pytest.raises(ValueError):  # no multilabel target for scikit-learn, either  # noqa: PT011
+            MLPClassifier(**SMALL).fit(X, other)
+        return
+    assert same(MLPClassifier(**SMALL).fit(X, other), MLPClassifier(**SMALL).fit(X, Y))
