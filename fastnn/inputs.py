@@ -17,7 +17,7 @@ from .finite import all_finite
 
 Array = NDArray[Any]
 
-# Rows looked at in one go, so that checking a memory-mapped file takes little memory.
+# Numbers looked at in one go, so that checking a memory-mapped file takes little memory.
 CHUNK_NUMBERS = 1 << 22
 
 

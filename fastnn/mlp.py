@@ -147,8 +147,8 @@ class MLP:
         optimizer: "sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"; momentum is of "momentum" and "nesterov".
         weight_decay: times the weights, added to their gradient; "adamw" takes it off the weights directly.
         validation: (X, y) to measure after every epoch. threads: all usable CPUs where None. sparse: leave out the
-            zeros of X; "auto" where that is faster. verbose: show progress. None of them changes the weights by a bit,
-            but sparse where dense rows go through a matrix unit, which rounds in another order.
+            zeros of X; "auto" where that is faster. verbose: show progress. These four do not change the weights by a
+            bit, except that a matrix unit, which dense rows may go through, rounds in another order.
 
         Raises TypeError or ValueError before anything is trained, and RuntimeError while another call trains the same
         network; Diverged, and KeyboardInterrupt after Ctrl-C, with the weights as after the last good step.
@@ -181,14 +181,13 @@ class MLP:
             raise ValueError("The network's weights or biases are not finite; expected finite numbers to begin with.")
         data = self._checked("X", X, "y", y)
         held_out = None if validation is None else self._checked_validation(validation)
-        with _training(self):
-            progress = progress_over(len(data[0]))
-            try:
-                backend, network, state = backend_of(self.backend), self.architecture, self._state
-                with held():
-                    return fit_epochs(backend, network, state, data, held_out, plan, progress, history, keeper)
-            finally:
-                progress.close()
+        progress = progress_over(len(data[0]))
+        try:
+            backend, network = backend_of(self.backend), self.architecture
+            with held(), _training(self):
+                return fit_epochs(backend, network, self._state, data, held_out, plan, progress, history, keeper)
+        finally:
+            progress.close()
 
     def _intact_state(self) -> State:
         """The state, unless an array of its has got another shape, or other numbers, in its place."""
@@ -277,7 +276,10 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def _training(net: MLP) -> Iterator[None]:
-    """Raises RuntimeError if the network is in training already: two calls would take each other's optimizer away."""
+    """Raises RuntimeError if the network is in training already: two calls would take each other's optimizer away.
+
+    Signals have to be held: one in the last line would leave the mark.
+    """
     mark = object()
     try:
         if _trained.setdefault(id(net), mark) is not mark:

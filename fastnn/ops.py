@@ -1,8 +1,8 @@
 """Single kernels as functions of NumPy arrays: checked, and allocating what they return.
 
 m rows, K inputs, N outputs. Arrays are float32 or float64, all of a call of one dtype; anything else that holds real
-numbers is converted, to float32 where nothing in the call is float64 or wider. `out` receives the result if it has its
-shape and dtype and is C-contiguous and writeable. Raises TypeError or ValueError, naming the argument.
+numbers is converted, to float32 where nothing in the call is float64 or wider. `out` receives the result; it must have
+its shape and dtype and be C-contiguous and writeable. Raises TypeError or ValueError, naming the argument.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class Layout:
     of a block takes in `values`, all layers together. room: numbers of scratch for the outputs. widest: the most
     columns of a W, padded. first_panel: registers of the widest panel of the first layer's W. dropout: a rate for each
     hidden layer, or none. thirds: the layers that are made on the matrix unit; whole_thirds: whether all of W is split
-    before a step; as_bytes: whether features are.
+    before a step; as_bytes: whether the first layer reads bytes, which are then not widened.
     """
 
     def __init__(

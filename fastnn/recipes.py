@@ -16,7 +16,8 @@ Array = NDArray[np.generic]
 
 
 class Prepared(NamedTuple):
-    """Rows to train on, rows to measure on, and what the latter are: "test", "held-out", "validation", "training"."""
+    """Rows to train on, rows to measure on, and what the latter are: "test", "held-out", "validation",
+    "training" or "given"."""
 
     X_train: Array
     y_train: Array

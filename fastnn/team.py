@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .cpus import current_cpu, keep_apart, restore_cpus, wake_elsewhere
 from .kernels.compiling import interrupts
 from .kernels.compiling.helpers import here
-from .kernels.sync import ABANDONED, SLOTS
+from .kernels.sync import ABANDONED, CONTROL_SIZE
 from .workers import none_left
 
 Array = NDArray[Any]
@@ -56,7 +56,7 @@ class Team:
         self.busy = threading.Lock()
         # Whoever is dismissed while somebody hands out work has either got that work before, or never gets it.
         self.handing, self.dismissed = threading.Lock(), False
-        self.control = np.zeros(SLOTS, np.int64)
+        self.control = np.zeros(CONTROL_SIZE, np.int64)
         self.cpus = [-1]  # where each thread was when it began
         self.asleep = [False]
         self.allowed: list[set[int]] = [set()]  # what wake_elsewhere returned
@@ -131,7 +131,7 @@ class Team:
         return task
 
 
-NOBODY = np.zeros(SLOTS, np.int64)
+NOBODY = np.zeros(CONTROL_SIZE, np.int64)
 _team: Team | None = None
 _lock = threading.Lock()
 

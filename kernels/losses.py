@@ -1,4 +1,5 @@
-"""Losses from logits, forward and backward in one pass. Reference: `losses`, `correct` and `logits_backward`.
+"""Losses from logits, forward and backward in one pass. Reference: `losses`, `correct` and `logits_backward` in
+fastnn/functions.py.
 
 Each turns `rows` rows of N logits into dZ in place, the gradient of the loss summed over rows times `scale` (1 / B for
 the batch's mean), writes every row's loss, and returns how many rows are predicted right; losses of numbers count none.

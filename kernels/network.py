@@ -1,4 +1,4 @@
-"""How a network lies in memory, and rows of features; passes.py brings these through that.
+"""How a network and rows of features lie in memory; passes.py takes the rows through the network.
 
 The parameters of all layers lie in one flat array: for each layer W, packed, then b. Packed, a matrix of K rows lies in
 panels [panel][K][width] of PANEL columns; the last is as many registers wide as hold what is left, a power of two,

@@ -1,4 +1,5 @@
-"""The input layer from compressed rows: zeros are skipped. Reference: `matmul_bias` and `matmul_bias_backward`.
+"""The input layer from compressed rows: zeros are skipped. Reference: `matmul_bias` and `matmul_bias_backward` in
+fastnn/reference.py.
 
 Every number is added in the same order as by the dense kernels, which add the zeros too: the bits are the same.
 """

@@ -15,7 +15,7 @@ from .simd.vectors import array_address
 
 # Slots of the array, a cache line apart so that no two threads write to one line for different reasons.
 ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, ABANDONED = 0, 8, 16, 24, 32, 40, 48, 56
-ENTERED, SLOTS = 64, 72
+ENTERED, CONTROL_SIZE = 64, 72
 
 # A meeting takes 0.3 us; after this many looks (about 50 us) a thread offers its core to others.
 SPINS = 2000

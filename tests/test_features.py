@@ -153,3 +153,11 @@ def test_the_same_bits_as_dense(kind: str, dtype: str, hidden: tuple[int, ...], 
             )
             results.add(b"".join(array.tobytes() for array in net.weights + net.biases))
     assert len(results) == 1
+
+
+def test_lists_that_there_is_no_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = sparse(500, 40, "float32", 0.1)
+    assert len(compress(X, X.dtype, 1).places) == np.count_nonzero(X)
+    monkeypatch.setattr(features, "_free_memory", lambda: 8.0 * np.count_nonzero(X) - 1)
+    assert len(compress(X, X.dtype, 1).places) == 0
+    assert len(compress(X, X.dtype, 1, always=True).places) == np.count_nonzero(X)

@@ -75,6 +75,7 @@ def modules_of(package: ModuleType) -> list[ModuleType]:
 def fence(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fence]:
     fence = Fence()
     monkeypatch.setattr("fastnn.compiled.forward.WORTH_A_THREAD", 1)
+    monkeypatch.setattr("fastnn.compiled.forward.WORTH_WAKING", 1)
     for module in (packing, slicing, features, *modules_of(compiled)):
         monkeypatch.setattr(module, "aligned", fence.aligned, raising=False)
     yield fence
@@ -107,9 +108,10 @@ def test_training(fence: Fence, shape: tuple[int, ...], dtype: str, batch_size: 
 
 @pytest.mark.parametrize("shape", SHAPES_OF_BYTES, ids=str)
 @pytest.mark.parametrize("batch_size", [None, 32, 33, 64, 130])
-def test_training_on_bytes(fence: Fence, shape: tuple[int, ...], batch_size: int | None) -> None:
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_training_on_bytes(fence: Fence, dtype: str, shape: tuple[int, ...], batch_size: int | None) -> None:
     X = np.random.default_rng(0).integers(0, 256, (rows_for(batch_size), shape[0]), dtype=np.uint8)
-    check_training(fence, shape, "float32", X, batch_size)
+    check_training(fence, shape, dtype, X, batch_size)
 
 
 def features_of(kind: str, shape: tuple[int, ...], m: int) -> tuple[Array, np.dtype[Any]]:

@@ -20,7 +20,7 @@ Array = NDArray[Any]
 SIDE, BOX = 28, 20
 MOST_PIXELS = 1 << 26  # 8192 x 8192: some 270 MB while it is decoded
 FAINT = 0.25  # of the darkest ink: less than this is paper, or its shadows
-FITS = 5  # of the surface: 147 of 150 shaded digits are then told, as after 20
+FITS = 5  # rounds of reweighting: 147 of 150 shaded digits are recognised then, and no more after 20
 EVEN = 6  # grey levels within which half the edge is, where nothing shades the paper
 PLAIN = 16  # grey levels of 255: an image with less contrast shows nothing
 

@@ -55,7 +55,7 @@ def _train(dtype: str) -> None:
     """Mini-batches, small, large and of a hidden layer in slices, and the full batch; features as they are, and without
     their zeros as bytes and as numbers; and numbers into bytes."""
     y = np.arange(ROWS) % 3
-    for kind in ("uint8", dtype):
+    for kind in ("uint8", "float32", "float64"):
         X = np.eye(ROWS, FEATURES, dtype=kind)
         for hidden, batch_size in ((4, 10), (4, ROWS), (4, None), (2 * LEAST, 10)):
             net = MLP([FEATURES, hidden, 3], dtype=dtype)

@@ -1,4 +1,4 @@
-"""Whole epochs inside one kernel in every thread: what all ways of training have in common."""
+"""Runs of many steps inside one kernel in every thread: what all ways of training have in common."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import Diverged
 from ..kernels.compiling import interrupts
 from ..kernels.network import Network
 from ..kernels.optimizers import Memory, Rule
-from ..kernels.sync import DIVERGED, SLOTS, STEPS
+from ..kernels.sync import CONTROL_SIZE, DIVERGED, STEPS
 from ..kernels.training.parts import Steps
 from ..kernels.training.penalty import ROWS_SQUARED, Terms
 from ..kernels.training.rows import Data
@@ -58,7 +58,7 @@ class Training(ABC):
         self.batch_size = plan.rows_of_a_step(m)
         self.dtype = state.weights[0].dtype
         self.none = np.zeros(0, self.dtype)
-        self.control = np.zeros(SLOTS, np.int64)
+        self.control = np.zeros(CONTROL_SIZE, np.int64)
         squares = sum(-(-K // ROWS_SQUARED) for K, _ in architecture.layers)
         self.terms = Terms(float(self.objective.penalty), float(self.objective.divisor), np.zeros(squares))
         listed = len(data.lists.starts) > 0

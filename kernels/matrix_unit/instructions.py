@@ -6,7 +6,8 @@ bfloat16 is the upper half of a float32, so that two fit in a word: a left-hand 
 right-hand one as [pair of rows][column]. Words are kept in arrays of float32, of which nothing is computed.
 
 A thread says what form registers have before it uses them, and lets go of them after; a process has to ask the system
-once, see fastnn/matrix_unit.py. Where there is no such unit, or numbers are not float32, nothing here does anything.
+once, see fastnn/matrix_unit.py. Where there is no such unit nothing here does anything. In arrays of float64 words are
+those of products of bytes, which are summed in int32.
 """
 
 from __future__ import annotations

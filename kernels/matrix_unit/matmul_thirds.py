@@ -1,6 +1,6 @@
 """Whole products of float32 matrices on the matrix unit: as matmul.py, by splitting.py and products.py.
 
-Numbers that it does not see all digits of, and those that are not finite, are looked for meanwhile. Where there is one
+Numbers too small for three bfloat16 terms, and those that are not finite, are looked for meanwhile. Where there is one
 the product is not right, and whoever calls makes it once more without the unit.
 """
 

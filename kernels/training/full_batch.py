@@ -1,4 +1,4 @@
-"""One worker's part of training with all rows in every step, and of their gradient alone. Reference: `train_step` and
+"""One thread's part of training with all rows in every step, and of their gradient alone. Reference: `train_step` and
 `backward` in fastnn/reference.py."""
 
 from __future__ import annotations

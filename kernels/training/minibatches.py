@@ -1,4 +1,4 @@
-"""One worker's part of training by mini-batches, whole epochs at a time.
+"""One thread's part of training by mini-batches, whole epochs at a time.
 
 Reference: `train_step` in fastnn/reference.py. All threads run the same kernel with their number t and meet at
 barriers. Work is split by what it writes, never by how many threads there are, so that nothing is added up in an order

@@ -1,4 +1,5 @@
-"""The penalty on large weights, as scikit-learn's estimators count it. Reference: `loss_and_gradient`."""
+"""The penalty on large weights, as scikit-learn's estimators count it. Reference: `loss_and_gradient` in
+fastnn/reference.py."""
 
 from __future__ import annotations
 

@@ -29,7 +29,16 @@ print(compiled)
 """
 
 
-@pytest.mark.parametrize(("kind", "dtype"), [("uint8", "float32"), ("float64", "float64"), ("int16", "float32")])
+@pytest.mark.parametrize(
+    ("kind", "dtype"),
+    [
+        ("uint8", "float32"),
+        ("float64", "float64"),
+        ("float64", "float32"),
+        ("int16", "float32"),
+        ("float32", "float64"),
+    ],
+)
 def test_nothing_is_compiled_afterwards(kind: str, dtype: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--json"]) == 0
     told = json.loads(capsys.readouterr().out)

@@ -1,9 +1,9 @@
 """Every compiled function of the package has the common settings: none was made by another decorator."""
 
+import ast
 import importlib.util
 import inspect
 import pkgutil
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from numba import njit
 from numba.core.dispatcher import Dispatcher
 
-from fastnn import kernels
+from fastnn import data, kernels
 from fastnn.kernels import sync
 from fastnn.kernels.compiling.compile import FASTMATH, entry, kernel
 
@@ -86,27 +86,45 @@ LEVELS = ["compiling", "simd", "", "matrix_unit", "training"]  # "" are the oper
 
 @pytest.mark.parametrize("module", modules())
 def test_imports_only_point_down(module: str) -> None:
-    """The folders of kernels stand on each other."""
-    if module in LEVELS:  # a folder's own page
-        return
-    used = re.findall(r"^(?:from|import) fastnn\.kernels\.([\w.]+)", absolute(module), re.MULTILINE)
-    assert max([level(name) for name in used], default=0) <= level(module)
+    """The folders of kernels stand on each other, and on nothing else of fastnn."""
+    for name in imported(f"fastnn.kernels.{module}"):
+        if name.startswith("fastnn"):
+            assert name.startswith("fastnn.kernels."), name
+            assert module in LEVELS or level(name.removeprefix("fastnn.kernels.")) <= level(module), name
+
+
+@pytest.mark.parametrize("module", [module.name for module in pkgutil.iter_modules(data.__path__)])
+def test_data_stands_on_nothing(module: str) -> None:
+    names = imported(f"fastnn.data.{module}")
+    assert all(name.startswith("fastnn.data.") for name in names if name.startswith("fastnn"))
+
+
+def test_imports_that_point_up_are_seen() -> None:
+    source = "from ...architecture import ACTIVATIONS\nfrom .. import matrix_unit\nimport fastnn.mlp"
+    expected = {"fastnn.architecture.ACTIVATIONS", "fastnn.kernels.matrix_unit", "fastnn.mlp"}
+    assert names_imported(source, "fastnn.kernels.simd") == expected
+
+
+def imported(module: str) -> set[str]:
+    """Whole names of everything that a module imports."""
+    found = importlib.import_module(module)
+    assert found.__package__ is not None
+    return names_imported(inspect.getsource(found), found.__package__)
+
+
+def names_imported(source: str, package: str) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            home = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            names |= {f"{home}.{alias.name}" for alias in node.names}
+    return names
 
 
 def level(module: str) -> int:
     return LEVELS.index(module.partition(".")[0] if module.partition(".")[0] in LEVELS else "")
-
-
-def absolute(module: str) -> str:
-    """A module's source, with whole names in its imports."""
-    found = importlib.import_module(f"fastnn.kernels.{module}")
-    source = inspect.getsource(found)
-    return re.sub(
-        r"^from (\.+)([\w.]*) import",
-        lambda relative: f"from {importlib.util.resolve_name(relative[1] + relative[2], found.__package__)} import",
-        source,
-        flags=re.MULTILINE,
-    )
 
 
 @pytest.mark.parametrize("module", ENTRIES)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastnn import reference, workers
 from fastnn.kernels import matmul
-from fastnn.kernels.sync import SLOTS
+from fastnn.kernels.sync import CONTROL_SIZE
 
 Array = NDArray[Any]
 DType = np.dtype[Any]
@@ -43,7 +43,7 @@ class Products:
     def _run(self, kernel: Callable[..., None], arrays: list[Array], sizes: Sizes, *packed: Array) -> None:
         """packed: one array for each thread."""
         blocks = [self._scratch(matmul.ROWS * matmul.STRIDE, arrays[0].dtype) for _ in range(self.threads)]
-        control = np.zeros(SLOTS, np.int64)
+        control = np.zeros(CONTROL_SIZE, np.int64)
         workers.run(
             lambda t: kernel(t, self.threads, control, *arrays, *sizes, packed[t], blocks[t]),
             self.threads,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastnn import matrix_unit, ops, reference, workers
 from fastnn.kernels.matrix_unit import matmul_thirds
-from fastnn.kernels.sync import SLOTS
+from fastnn.kernels.sync import CONTROL_SIZE
 
 Array = NDArray[Any]
 Guarded = Callable[[Any], Array]
@@ -42,7 +42,7 @@ class Products:
 
     def _run(self, kernel: Callable[..., None], arrays: list[Array], sizes: Sizes) -> None:
         words = [self.blank(matmul_thirds.WORDS) for _ in range(self.threads)]
-        control, flat = np.zeros(SLOTS, np.int64), [array.reshape(-1) for array in arrays]
+        control, flat = np.zeros(CONTROL_SIZE, np.int64), [array.reshape(-1) for array in arrays]
         workers.run(
             lambda t: kernel(t, self.threads, control, *flat, *sizes, self.strange, words[t]),
             self.threads,

@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 from fastnn.kernels import sync
 from fastnn.kernels.compiling.compile import entry
 from fastnn.kernels.sync import (
+    ABANDONED,
     ARRIVED,
+    CONTROL_SIZE,
+    DIVERGED,
+    ENTERED,
     GENERATION,
     NEXT,
-    SLOTS,
     STEPS,
     STOP,
+    STOPPING,
     atomic_add,
     atomic_load,
     atomic_store,
@@ -85,8 +89,8 @@ def _add_often(control: Array, taken: Array, first: int, times: int) -> None:
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_atomic_add_loses_nothing(threads: int) -> None:
     """Every thread gets numbers that no other gets."""
-    control, taken = np.zeros(SLOTS, np.int64), np.full(threads * TIMES, -1)
-    _add_often(np.zeros(SLOTS, np.int64), taken, 0, 0)  # compiles
+    control, taken = np.zeros(CONTROL_SIZE, np.int64), np.full(threads * TIMES, -1)
+    _add_often(np.zeros(CONTROL_SIZE, np.int64), taken, 0, 0)  # compiles
     in_threads(lambda t: _add_often(control, taken, t * TIMES, TIMES), threads)
     assert control[NEXT] == threads * TIMES
     np.testing.assert_array_equal(np.sort(taken), np.arange(threads * TIMES))
@@ -102,10 +106,10 @@ def _store_and_load(control: Array, slot: int, value: int) -> int:
 
 
 def test_atomic_store_and_load() -> None:
-    control = np.zeros(SLOTS, np.int64)
+    control = np.zeros(CONTROL_SIZE, np.int64)
     assert _store_and_load(control, STOP, 2**40) == 2**41
     assert _store_and_load(control, STEPS, -5) == -10
-    expected = np.zeros(SLOTS, np.int64)
+    expected = np.zeros(CONTROL_SIZE, np.int64)
     expected[STOP], expected[STEPS] = 2**40 - 3, -8
     np.testing.assert_array_equal(control, expected)
 
@@ -128,9 +132,9 @@ def _meet(control: Array, t: int, threads: int, phases: int, seen: Array) -> int
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
 def test_nobody_passes_the_barrier_early(threads: int) -> None:
-    control, seen = np.zeros(SLOTS, np.int64), np.zeros(8 * threads, np.int64)
+    control, seen = np.zeros(CONTROL_SIZE, np.int64), np.zeros(8 * threads, np.int64)
     early = np.full(threads, -1)
-    _meet(np.zeros(SLOTS, np.int64), 0, 1, 1, np.zeros(8, np.int64))  # compiles
+    _meet(np.zeros(CONTROL_SIZE, np.int64), 0, 1, 1, np.zeros(8, np.int64))  # compiles
 
     def work(t: int) -> None:
         early[t] = _meet(control, t, threads, PHASES, seen)
@@ -143,8 +147,8 @@ def test_nobody_passes_the_barrier_early(threads: int) -> None:
 
 def test_barrier_waits_for_the_last() -> None:
     """One of two threads is not through before the other comes, however long that takes."""
-    control, through = np.zeros(SLOTS, np.int64), threading.Event()
-    barrier(np.zeros(SLOTS, np.int64), 1)  # compiles
+    control, through = np.zeros(CONTROL_SIZE, np.int64), threading.Event()
+    barrier(np.zeros(CONTROL_SIZE, np.int64), 1)  # compiles
 
     def work() -> None:
         barrier(control, 2)
@@ -159,5 +163,5 @@ def test_barrier_waits_for_the_last() -> None:
 
 
 def test_slots_do_not_share_a_cache_line() -> None:
-    slots = sorted([ARRIVED, GENERATION, STOP, STEPS, NEXT, SLOTS])
+    slots = sorted([ARRIVED, GENERATION, STOP, STOPPING, DIVERGED, STEPS, NEXT, ABANDONED, ENTERED, CONTROL_SIZE])
     assert all(after - before >= 8 for before, after in pairwise(slots))

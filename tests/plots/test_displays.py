@@ -1,6 +1,6 @@
 """Displays keep scikit-learn's contract, and show what they were given."""
 
-import io
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -263,14 +263,15 @@ def test_shapes() -> None:
 
 
 def test_parts_are_all_of_it() -> None:
-    for display in (SamplesDisplay.from_data(X, y), WeightsDisplay.from_estimator(NET)):
+    mistakes = MistakesDisplay.from_estimator(NET, X, y, count=7)
+    for display in (SamplesDisplay.from_data(X, y), WeightsDisplay.from_estimator(NET), mistakes):
         parts = display.parts(2, columns=4)
         whole = display.plot()
-        drawn = [image for part in parts for image in part.plot().ax_.images]
-        assert len(drawn) == len(whole.ax_.images)
+        drawn = [image.get_array() for part in parts for image in part.plot().ax_.images]
+        np.testing.assert_array_equal(drawn, [image.get_array() for image in whole.ax_.images])
 
 
-def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"drawing needs matplotlib: pip install 'fastnn-numba\[plot\]'"):
-        CurvesDisplay([1.0], []).save(io.BytesIO() and "picture.png")
+        CurvesDisplay([1.0], []).save(tmp_path / "picture.png")
