@@ -34,7 +34,7 @@ def in_processes(work: Callable[[T], R], tasks: Sequence[T], jobs: int, folder: 
             pool.shutdown(wait=False, cancel_futures=True)
             if isinstance(failure, BrokenProcessPool):
                 raise ChildProcessError(
-                    "A process was killed, perhaps for want of memory; --jobs with a smaller number needs less."
+                    "A process was killed, perhaps for want of memory; fewer at a time, as by --jobs, need less."
                 ) from None
             raise
 
