@@ -170,7 +170,7 @@ class Training(ABC):
         """What brings the network, what the optimizer remembers and these sums back to what they are now.
 
         once: there will be one step, so that the State stays as it is, and is the copy if nothing has been learnt
-        since. A copy takes longer than a step: 784-512-512, 32 rows, 14 to 7.5 ms.
+        since: of 784-512-512 in float64 a step of 32 rows took 24 ms with copies, 20 without.
         """
         network, slots, layout = self.network, self.slots, self.layout
         changing = [*sums] if once and self.is_state else [network.params, network.transposed, *slots, *sums]
