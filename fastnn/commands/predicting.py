@@ -149,9 +149,10 @@ def _csv(names: list[tuple[str, int]], labels: Array, probabilities: Array | Non
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     tables = [array.reshape(len(names), -1) for array in _columns(labels, probabilities).values()]
-    titles = ["label", *(f"p{c}" for c in range(0 if probabilities is None else probabilities.shape[1]))]
-    if probabilities is None:
-        outputs = tables[0].shape[1]
+    outputs = tables[-1].shape[1]
+    if probabilities is not None:
+        titles = ["label", *(f"p{c}" for c in range(outputs))]
+    else:
         titles = ["prediction"] if outputs == 1 else [f"prediction{c}" for c in range(outputs)]
     writer.writerow(["file", "row", *titles])
     for i, (name, row) in enumerate(names):

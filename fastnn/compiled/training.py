@@ -172,15 +172,14 @@ class Training(ABC):
         once: there will be one step, so that the State stays as it is, and is the copy if nothing has been learnt
         since: of 784-512-512 in float64 a step of 32 rows took 24 ms with copies, 20 without.
         """
-        network, slots, layout = self.network, self.slots, self.layout
-        changing = [*sums] if once and self.is_state else [network.params, network.transposed, *slots, *sums]
+        network, slots, layout, from_state = self.network, self.slots, self.layout, once and self.is_state
+        changing = [*sums] if from_state else [network.params, network.transposed, *slots, *sums]
         before = [array.copy() for array in changing]
 
         def restore() -> None:
-            if len(changing) == len(sums):
+            self.network, self.slots, self.layout = network, slots, layout
+            if from_state:
                 self.network, self.slots = self.pack(layout)
-            else:
-                self.network, self.slots, self.layout = network, slots, layout
             for array, saved in zip(changing, before, strict=True):
                 array[:] = saved
 

@@ -30,7 +30,7 @@ def as_images(X: ArrayLike, shape: tuple[int, int] | None = None) -> Array:
     return rows.reshape(len(rows), *image_shape(rows.shape[1], shape))
 
 
-def rows_of(X: Any, chosen: slice | list[int]) -> Array:
+def chosen_rows(X: Any, chosen: slice | list[int]) -> Array:
     """Some rows of an array, a table or a sparse matrix (m, K), as an array."""
     if hasattr(X, "tocsr"):
         dense: Array = X.tocsr()[chosen].toarray()

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ..checks import integer
 from ..mistakes import Mistake, class_probabilities, positions, worst_mistakes
 from .display import Display
-from .images import as_images, contrast, draw_grid, equal_parts, grid_size, rows_of, title_of
+from .images import as_images, chosen_rows, contrast, draw_grid, equal_parts, grid_size, title_of
 
 
 class MistakesDisplay(Display):
@@ -41,7 +41,7 @@ class MistakesDisplay(Display):
             mistake._replace(true=names[mistake.true], predicted=names[mistake.predicted])
             for mistake in worst_mistakes(probabilities, predicted, true, count)
         ]
-        return cls(as_images(rows_of(X, [mistake.row for mistake in mistakes]), shape), mistakes).plot(ax)
+        return cls(as_images(chosen_rows(X, [mistake.row for mistake in mistakes]), shape), mistakes).plot(ax)
 
     def parts(self, count: int, *, columns: int) -> list[Self]:
         """So many displays instead of this one, for where there may be no room for it."""

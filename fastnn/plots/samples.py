@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .display import Display
-from .images import as_images, contrast, draw_grid, equal_parts, grid_size, rows_of, title_of
+from .images import as_images, chosen_rows, contrast, draw_grid, equal_parts, grid_size, title_of
 
 
 class SamplesDisplay(Display):
@@ -24,7 +24,7 @@ class SamplesDisplay(Display):
         cls, X: ArrayLike, y: ArrayLike, *, count: int = 40, shape: tuple[int, int] | None = None, ax: Any = None
     ) -> Self:
         """The first `count` rows of X (m, K), titled with y (m,)."""
-        images = as_images(rows_of(X, slice(count)), shape)
+        images = as_images(chosen_rows(X, slice(count)), shape)
         return cls(images, [title_of(label) for label in np.asarray(y)[:count]]).plot(ax)
 
     @classmethod
@@ -42,7 +42,7 @@ class SamplesDisplay(Display):
         some = X.tocsr()[:count] if hasattr(X, "tocsr") else X[:count]
         pairs = zip(np.asarray(y)[:count], estimator.predict(some), strict=True)
         titles = [title_of(y) if y == found else f"{title_of(y)} → {title_of(found)}" for y, found in pairs]
-        return cls(as_images(rows_of(some, slice(count)), shape), titles).plot(ax)
+        return cls(as_images(chosen_rows(some, slice(count)), shape), titles).plot(ax)
 
     def parts(self, count: int, *, columns: int) -> list[Self]:
         """So many displays instead of this one, for where there may be no room for it."""
