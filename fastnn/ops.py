@@ -159,9 +159,7 @@ def softmax_cross_entropy(z: ArrayLike, labels: ArrayLike, *, threads: int | Non
     """Every row's loss log(sum(exp(z))) - z[label] (m,), and dz of their mean (m, N). z (m, N), labels (m,)."""
     (Z,) = _arrays(z=z)
     m, N = _rows("z", Z)
-    wanted = np.array(
-        as_array("labels", labels), order="C"
-    )  # nobody can put another label there once these are checked
+    wanted = np.array(as_array("labels", labels), order="C")  # which nobody changes once they are checked
     if wanted.dtype.kind not in "bui":
         raise TypeError(f"labels has dtype {wanted.dtype}; expected integers.")
     _expect("labels", wanted, (m,))
